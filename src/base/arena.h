@@ -27,6 +27,10 @@ void arena_measure(struct arena *arena);
  * so that a machine without memory says so now and not in the middle of a step. */
 fathom_status arena_new(struct arena *arena, size_t capacity, const char *what, struct error *err);
 void arena_free(struct arena *arena);
+/* An arena over a block that somebody else owns (device memory); never given to arena_free. */
+static inline void arena_over(struct arena *arena, void *block, size_t capacity) {
+    *arena = (struct arena){.base = (unsigned char *)block, .capacity = capacity};
+}
 
 /* count * size bytes, or NULL (always NULL while measuring: callers must not touch the memory then). */
 void *arena_take(struct arena *arena, size_t count, size_t size);
