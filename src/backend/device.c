@@ -82,6 +82,11 @@ void stream_init(struct stream *stream, struct device *device) {
     stream->device = device;
 }
 
+void stream_init_dry(struct stream *stream, struct device *device) {
+    stream_init(stream, device);
+    error_set(&stream->error, FATHOM_INTERRUPTED, "dry run");
+}
+
 void stream_fail(struct stream *stream, fathom_status status, const char *format, ...) {
     if (stream_failed(stream)) return;
     char text[ERROR_TEXT_MAX];

@@ -67,6 +67,9 @@ struct stream {
     struct error error; /* error.status is FATHOM_OK until the first failure */
 };
 void stream_init(struct stream *stream, struct device *device);
+/* A stream on which nothing happens: every operation returns at once, as after a failure. Running
+ * real code on it with measuring arenas is how memory is planned (base/arena.h). */
+void stream_init_dry(struct stream *stream, struct device *device);
 /* Latches the first failure; later ones are dropped. */
 void stream_fail(struct stream *stream, fathom_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

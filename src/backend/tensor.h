@@ -32,8 +32,9 @@ static inline struct tensor tensor_of(void *data, enum dtype dtype, int64_t rows
 static inline bool tensor_is_absent(struct tensor x) { return x.data == NULL; }
 static inline int64_t tensor_count(struct tensor x) { return x.rows * x.cols; }
 
-/* Address of element (row, col). */
+/* Address of element (row, col); NULL in a tensor without memory (absent, or only measured). */
 static inline void *tensor_at(struct tensor x, int64_t row, int64_t col) {
+    if (!x.data) return NULL;
     return (char *)x.data + (size_t)(row * x.stride + col) * dtype_size(x.dtype);
 }
 /* rows [row, row + rows), and columns [col, col + cols), of x. */
