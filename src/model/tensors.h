@@ -1,0 +1,60 @@
+/* The parameters of a model, listed from tensors.def: names, shapes, kinds and places in memory.
+ *
+ * Parameters live in three groups, each one block: dense weights, expert weights (which expert
+ * parallelism will shard by expert), and state that no gradient moves. Within a group a tensor has
+ * an offset in elements, the same in the weight, gradient, master and moment buffers. */
+#ifndef MODEL_TENSORS_H
+#define MODEL_TENSORS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/config.h"
+
+enum tensor_id {
+#define TENSOR(id, ...) TENSOR_##id,
+#include "model/tensors.def"
+#undef TENSOR
+    TENSOR_ID_COUNT
+};
+enum tensor_scope { SCOPE_MODEL, SCOPE_LAYER, SCOPE_EXPERT, SCOPE_MTP };
+enum tensor_kind { KIND_MATRIX, KIND_VECTOR, KIND_BIAS, KIND_ROUTER_BIAS };
+enum param_group { GROUP_DENSE, GROUP_EXPERT, GROUP_STATE, GROUP_COUNT };
+
+enum { TENSOR_NAME_MAX = 128, PARAM_ALIGNMENT = 16 /* elements */ };
+
+/* One tensor of one model. */
+struct param {
+    enum tensor_id id;
+    enum tensor_kind kind;
+    enum param_group group;
+    int64_t layer;  /* -1 for SCOPE_MODEL */
+    int64_t expert; /* -1 unless SCOPE_EXPERT */
+    int64_t rows, cols;
+    int64_t offset; /* elements from the group's start */
+};
+
+/* The list in memory order; group_size[g] is the number of elements of a group, gaps included. */
+struct param_list {
+    struct param *items;
+    int64_t count;
+    int64_t group_size[GROUP_COUNT];
+    int64_t *layer_begin; /* [all layers + 1]: first item of each layer; the last entry ends them */
+};
+fathom_status param_list_new(struct param_list *list, const struct model_config *config,
+                             struct error *err);
+void param_list_free(struct param_list *list);
+/* The item, or NULL when this model lacks it. layer -1 for SCOPE_MODEL, expert -1 unless EXPERT. */
+const struct param *param_find(const struct param_list *list, enum tensor_id id, int64_t layer,
+                               int64_t expert);
+
+static inline int64_t param_count(const struct param *p) { return p->rows * p->cols; }
+static inline bool param_is_trained(const struct param *p) { return p->group != GROUP_STATE; }
+static inline bool param_has_decay(const struct param *p) { return p->kind == KIND_MATRIX; }
+
+/* The Hugging Face name of a parameter. */
+void param_name(const struct param *p, char name[TENSOR_NAME_MAX]);
+/* Whether its file shape has one dimension. */
+static inline bool param_is_vector(const struct param *p) { return p->kind != KIND_MATRIX; }
+
+#endif
