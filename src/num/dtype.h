@@ -45,13 +45,14 @@ uint16_t f32_to_f16(float value); /* overflow becomes infinity */
 float e4m3_to_f32(uint8_t code);
 uint8_t f32_to_e4m3(float value);
 float e5m2_to_f32(uint8_t code);
-float e5m6_to_f32(uint16_t code);   /* the low 12 bits */
-uint16_t f32_to_e5m6(float value);  /* saturates at 65024 */
+float e5m6_to_f32(uint16_t code);  /* the low 12 bits */
+uint16_t f32_to_e5m6(float value); /* saturates at 65024 */
 float ue8m0_to_f32(uint8_t code);
-uint8_t f32_to_ue8m0_ceil(float value); /* the smallest power of two >= value > 0, clamped to the range */
+uint8_t f32_to_ue8m0_ceil(
+    float value); /* the smallest power of two >= value > 0, clamped to the range */
 
 /* Whole arrays, any float dtype on either side (UE8M0 as a source too). `to` and `from` may not
- * overlap unless equal dtypes and addresses. */
+ * overlap unless equal dtypes and addresses. The side that is not float * need not be aligned. */
 void dtype_to_f32(float *to, const void *from, enum dtype dtype, size_t count);
 void dtype_from_f32(void *to, enum dtype dtype, const float *from, size_t count);
 void dtype_to_f64(double *to, const void *from, enum dtype dtype, size_t count);
