@@ -117,7 +117,7 @@ static fathom_status allocate_blocks(struct model *model, unsigned flags, struct
         size_t bytes = (size_t)model->params.group_size[group] *
                        group_element_size((enum param_group)group, model->device->compute);
         TRY(device_allocate(model->device, &model->weights[group], bytes, "the weights", err));
-        if (group == GROUP_STATE) stream_zero(&stream, model->weights[group], bytes);
+        stream_zero(&stream, model->weights[group], bytes); /* the gaps too: they are updated */
         if (!(flags & MODEL_GRADS) || group == GROUP_STATE) continue;
         TRY(device_allocate(model->device, &model->grads[group], bytes, "the gradients", err));
         stream_zero(&stream, model->grads[group], bytes);

@@ -1,0 +1,279 @@
+/* A whole model, forward beside backward: the map of one token's way from embedding to gradient. */
+#include "base/memory.h"
+#include "model/kv_cache.h"
+#include "model/run.h"
+#include "ops/loss.h"
+#include "ops/loss_head.h"
+#include "ops/product.h"
+#include "ops/rows.h"
+
+enum { DEFAULT_HEAD_CHUNK = 256 };
+
+fathom_status run_new(struct run **out, const struct model *model, struct error *err) {
+    const struct model_config *c = &model->config;
+    struct run *run = NULL;
+    *out = NULL;
+    TRY(MEM_NEW(&run, 1, "a training pass", err));
+    fathom_status status = MEM_NEW(&run->x, c->layers + 1, "a training pass", err);
+    if (status == FATHOM_OK) status = MEM_NEW(&run->layers, c->layers, "a training pass", err);
+    if (status == FATHOM_OK)
+        status = MEM_NEW(&run->mtp_pass, c->mtp_modules, "a training pass", err);
+    if (status == FATHOM_OK) status = MEM_NEW(&run->mtp, c->mtp_modules, "a training pass", err);
+    if (status == FATHOM_OK)
+        status = MEM_NEW(&run->dhidden, 1 + c->mtp_modules, "a training pass", err);
+    if (status != FATHOM_OK) {
+        run_free(run);
+        return status;
+    }
+    run->pass.model = model;
+    *out = run;
+    return FATHOM_OK;
+}
+
+void run_free(struct run *run) {
+    if (!run) return;
+    mem_free(run->x);
+    mem_free(run->layers);
+    mem_free(run->mtp_pass);
+    mem_free(run->mtp);
+    mem_free(run->dhidden);
+    mem_free(run);
+}
+
+/* ---- pieces ---- */
+
+/* cos and sin of the batch's positions, shared by all layers. */
+static void pass_rotations(struct pass *pass) {
+    const struct model *model = pass->model;
+    int64_t pairs = model->config.dim_rope / 2;
+    pass->cos = pass_tensor(pass, pass->kept, pass->batch->tokens_count, pairs);
+    pass->sin = pass_tensor(pass, pass->kept, pass->batch->tokens_count, pairs);
+    ops_rope_table(pass->stream, &(struct op_rope_table){.cos = pass->cos,
+                                                         .sin = pass->sin,
+                                                         .positions = pass->batch->positions,
+                                                         .frequency = model->frequency,
+                                                         .factor = model->rope_factor});
+}
+
+static void final_norm(const struct pass *pass, struct tensor hidden, struct tensor x,
+                       struct tensor rstd) {
+    const struct model *model = pass->model;
+    ops_rmsnorm_fwd(pass->stream, &(struct op_rmsnorm_fwd){.y = hidden,
+                                                           .x = x,
+                                                           .w = model->outer.final_norm,
+                                                           .rstd = rstd,
+                                                           .eps = model->config.norm_eps});
+}
+
+static void embed(const struct pass *pass, struct tensor x) {
+    ops_embedding_fwd(pass->stream, &(struct op_embedding_fwd){.y = x,
+                                                               .w = pass->model->outer.embedding,
+                                                               .tokens = pass->batch->tokens});
+}
+
+/* Row of run->balance for a layer, restricted to its batch's spans. */
+static struct tensor balance_row(const struct run *run, const struct pass *pass, int64_t layer) {
+    if (tensor_count(run->balance) == 0) return (struct tensor){0};
+    struct tensor row = tensor_rows(run->balance, layer - pass->model->config.first_dense, 1);
+    return tensor_reshape(tensor_cols(row, 0, pass->batch->span_count), 1);
+}
+
+/* A layer forward; with whole-layer recompute its activations are given back at once. */
+static void run_layer(struct run *run, const struct pass *pass, int64_t layer, struct tensor y,
+                      struct tensor x, struct layer_saved *saved) {
+    size_t mark = arena_mark(pass->kept);
+    *saved = (struct layer_saved){0};
+    if (config_layer_is_moe(&pass->model->config, layer))
+        saved->ffn.moe.balance = balance_row(run, pass, layer);
+    layer_forward(pass, layer, y, x, saved);
+    if (run->options.recompute == RECOMPUTE_LAYER) arena_reset(pass->kept, mark);
+}
+
+/* Fills `saved` again where run_layer gave it back; loads are not counted twice. */
+static void run_layer_again(struct run *run, const struct pass *pass, int64_t layer,
+                            struct tensor x, struct layer_saved *saved) {
+    if (run->options.recompute != RECOMPUTE_LAYER) return;
+    struct pass again = *pass;
+    again.counts_loads = false;
+    size_t mark = arena_mark(pass->scratch);
+    struct tensor y = pass_tensor(pass, pass->scratch, x.rows, x.cols);
+    *saved = (struct layer_saved){0};
+    if (config_layer_is_moe(&pass->model->config, layer))
+        saved->ffn.moe.balance = balance_row(run, pass, layer);
+    layer_forward(&again, layer, y, x, saved);
+    arena_reset(pass->scratch, mark);
+}
+
+/* ---- forward ---- */
+
+static void run_mtp_forward(struct run *run, int64_t module) {
+    const struct mtp_batch *batch = &run->batch->mtp[module];
+    struct pass *pass = &run->mtp_pass[module];
+    struct mtp_saved *saved = &run->mtp[module];
+    int64_t T = batch->batch.tokens_count, D = run->pass.model->config.dim;
+    *pass = run->pass;
+    pass->batch = &batch->batch;
+    pass_rotations(pass);
+    *saved = (struct mtp_saved){
+        .embedding_rstd = pass_tensor(pass, pass->kept, T, 1),
+        .hidden_rstd = pass_tensor(pass, pass->kept, T, 1),
+        .x = pass_tensor(pass, pass->kept, T, D),
+        .y = pass_tensor(pass, pass->kept, T, D),
+        .rstd = pass_tensor(pass, pass->kept, T, 1),
+        .hidden = pass_tensor(pass, pass->kept, T, D),
+    };
+    struct tensor previous = module == 0 ? run->hidden : run->mtp[module - 1].hidden;
+    int64_t layer = run->pass.model->config.layers + module;
+    size_t mark = arena_mark(pass->kept);
+    if (config_layer_is_moe(&pass->model->config, layer))
+        saved->layer.ffn.moe.balance = balance_row(run, pass, layer);
+    mtp_forward(pass, layer, previous, batch->previous, saved);
+    if (run->options.recompute == RECOMPUTE_LAYER) arena_reset(pass->kept, mark);
+}
+
+void run_forward(struct run *run, const struct train_batch *batch,
+                 const struct run_options *options, struct stream *stream, struct arena *kept,
+                 struct arena *scratch) {
+    const struct model *model = run->pass.model;
+    const struct model_config *c = &model->config;
+    struct pass *pass = &run->pass;
+    int64_t T = batch->batch.tokens_count, D = c->dim;
+    *pass = (struct pass){.model = model,
+                          .stream = stream,
+                          .batch = &batch->batch,
+                          .kept = kept,
+                          .scratch = scratch,
+                          .balance_coef = c->experts > 0 ? options->balance_coef : 0,
+                          .routing = options->routing,
+                          .counts_loads = model->loads_block != NULL};
+    run->options = *options;
+    run->batch = batch;
+    if (run->options.head_chunk == 0) run->options.head_chunk = DEFAULT_HEAD_CHUNK;
+
+    run->balance = (struct tensor){0};
+    if (pass->balance_coef != 0)
+        run->balance =
+            pass_tensor(pass, kept, config_all_layers(c) - c->first_dense, batch->batch.span_count);
+    pass_rotations(pass);
+    run->x[0] = pass_tensor(pass, kept, T, D);
+    embed(pass, run->x[0]);
+    for (int64_t layer = 0; layer < c->layers; layer++) {
+        run->x[layer + 1] = pass_tensor(pass, kept, T, D);
+        run_layer(run, pass, layer, run->x[layer + 1], run->x[layer], &run->layers[layer]);
+    }
+    run->hidden = pass_tensor(pass, kept, T, D);
+    run->hidden_rstd = pass_tensor(pass, kept, T, 1);
+    final_norm(pass, run->hidden, run->x[c->layers], run->hidden_rstd);
+    for (int64_t module = 0; module < batch->mtp_modules; module++) run_mtp_forward(run, module);
+}
+
+/* ---- loss heads ---- */
+
+static void run_head(struct run *run, struct tensor hidden, struct tensor dhidden,
+                     const struct predictions *p, bool with_gradients) {
+    const struct model *model = run->pass.model;
+    struct arena *scratch = run->pass.scratch;
+    int64_t chunk = run->options.head_chunk;
+    if (hidden.rows == 0) return;
+    if (chunk > hidden.rows) chunk = hidden.rows;
+    size_t mark = arena_mark(scratch);
+    struct op_loss_head head = {
+        .hidden = hidden,
+        .weight = model->outer.head,
+        .targets = p->targets,
+        .coef = p->coef,
+        .logp = p->logp,
+        .entropy = p->entropy,
+        .top = p->top,
+        .logits = pass_tensor(&run->pass, scratch, chunk, model->config.vocab),
+    };
+    if (with_gradients) {
+        head.dhidden = dhidden;
+        head.dweight = model->outer_grads.head;
+    }
+    ops_loss_head(run->pass.stream, &head);
+    arena_reset(scratch, mark);
+}
+
+void run_heads(struct run *run, bool with_gradients) {
+    const struct train_batch *batch = run->batch;
+    for (int64_t module = -1; module < batch->mtp_modules; module++) {
+        struct tensor hidden = module < 0 ? run->hidden : run->mtp[module].hidden;
+        const struct predictions *p =
+            module < 0 ? &batch->predictions : &batch->mtp[module].predictions;
+        struct tensor *dhidden = &run->dhidden[module + 1];
+        *dhidden = (struct tensor){0};
+        if (with_gradients)
+            *dhidden = pass_tensor(&run->pass, run->pass.kept, hidden.rows, hidden.cols);
+        run_head(run, hidden, *dhidden, p, with_gradients);
+    }
+}
+
+/* ---- backward ---- */
+
+static void run_mtp_backward(struct run *run, int64_t module) {
+    const struct pass *pass = &run->mtp_pass[module];
+    struct mtp_saved *saved = &run->mtp[module];
+    int64_t layer = pass->model->config.layers + module;
+    struct tensor previous = module == 0 ? run->hidden : run->mtp[module - 1].hidden;
+    size_t mark = arena_mark(pass->kept);
+    run_layer_again(run, pass, layer, saved->x, &saved->layer);
+    mtp_backward(pass, layer, run->dhidden[module], run->batch->mtp[module].previous,
+                 run->dhidden[module + 1], previous, saved);
+    arena_reset(pass->kept, mark);
+}
+
+void run_backward(struct run *run) {
+    const struct pass *pass = &run->pass;
+    const struct model *model = pass->model;
+    struct tensor d = run->dhidden[0];
+    for (int64_t module = run->batch->mtp_modules - 1; module >= 0; module--)
+        run_mtp_backward(run, module);
+
+    ops_rmsnorm_bwd(pass->stream, &(struct op_rmsnorm_bwd){.dx = d,
+                                                           .dw = model->outer_grads.final_norm,
+                                                           .dy = d,
+                                                           .x = run->x[model->config.layers],
+                                                           .w = model->outer.final_norm,
+                                                           .rstd = run->hidden_rstd});
+    for (int64_t layer = model->config.layers - 1; layer >= 0; layer--) {
+        size_t mark = arena_mark(pass->kept);
+        run_layer_again(run, pass, layer, run->x[layer], &run->layers[layer]);
+        layer_backward(pass, layer, d, run->x[layer], &run->layers[layer]);
+        arena_reset(pass->kept, mark);
+    }
+    ops_embedding_bwd(pass->stream, &(struct op_embedding_bwd){.dw = model->outer_grads.embedding,
+                                                               .dy = d,
+                                                               .tokens = pass->batch->tokens});
+}
+
+/* ---- inference ---- */
+
+void model_logits(const struct model *model, struct stream *stream, struct tensor logits,
+                  struct tensor hidden) {
+    ops_linear(stream, logits, hidden, model->outer.head, (struct tensor){0});
+}
+
+void model_infer(const struct model *model, struct stream *stream, const struct batch *batch,
+                 struct kv_cache *cache, struct arena *kept, struct arena *scratch,
+                 struct tensor hidden) {
+    struct pass pass = {.model = model,
+                        .stream = stream,
+                        .batch = batch,
+                        .kept = kept,
+                        .scratch = scratch,
+                        .cache = cache};
+    int64_t T = batch->tokens_count, D = model->config.dim;
+    size_t mark = arena_mark(kept);
+    pass_rotations(&pass);
+    struct tensor x[2] = {pass_tensor(&pass, kept, T, D), pass_tensor(&pass, kept, T, D)};
+    embed(&pass, x[0]);
+    for (int64_t layer = 0; layer < model->config.layers; layer++) {
+        struct layer_saved saved = {0};
+        size_t layer_mark = arena_mark(kept);
+        layer_forward(&pass, layer, x[(layer + 1) & 1], x[layer & 1], &saved);
+        arena_reset(kept, layer_mark);
+    }
+    final_norm(&pass, hidden, x[model->config.layers & 1], (struct tensor){0});
+    arena_reset(kept, mark);
+}

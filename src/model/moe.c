@@ -1,0 +1,203 @@
+/* DeepSeekMoE (V3 report 2.1.2): K of E routed experts for each token, and shared experts for all.
+ *
+ *   s = sigmoid or softmax(xn W_r^T);  idx = the chosen K (bias and groups count here only)
+ *   w = s[idx], renormalised and scaled
+ *   y = x + sum_k w_k E_idx_k(xn) + E_shared(xn),   E(x) = (silu(x W_g^T) * (x W_u^T)) W_d^T
+ *
+ * Backward. With z = silu(g)*u of a routed row, y_row = w * (z W_d^T), so from dz' = dy W_d
+ * (without w): dw = dz' . z and dz = w * dz'. The experts' outputs are therefore never needed
+ * again. */
+#include "model/layer.h"
+#include "ops/moe.h"
+#include "ops/product.h"
+#include "ops/rows.h"
+
+/* scores, idx and weights of every token, and each sequence's balance loss. */
+static void moe_route(const struct pass *pass, int64_t layer, struct tensor xn,
+                      struct moe_saved *saved) {
+    bool is_given = pass->routing != NULL;
+    const struct model *model = pass->model;
+    const struct model_config *c = &model->config;
+    const struct batch *batch = pass->batch;
+    ops_linear(pass->stream, saved->scores, xn, model->layers[layer].router, (struct tensor){0});
+    ops_gate_fwd(pass->stream, &(struct op_gate_fwd){.shape = c->gate,
+                                                     .scores = saved->scores,
+                                                     .weight = saved->weight,
+                                                     .logits = saved->scores,
+                                                     .bias = model->router_bias[layer],
+                                                     .idx = saved->plan.idx,
+                                                     .idx_is_given = is_given});
+    if (pass->balance_coef == 0) return;
+    ops_balance_fwd(pass->stream, &(struct op_balance_fwd){.loss = saved->balance,
+                                                           .f = saved->balance_f,
+                                                           .scores = saved->scores,
+                                                           .spans = batch->spans,
+                                                           .span_count = batch->span_count,
+                                                           .active = c->active_experts,
+                                                           .f_is_given = is_given});
+}
+
+/* rows [R, D]: every routed row's expert output, before its weight. */
+static void experts_forward(const struct pass *pass, int64_t layer, struct tensor rows,
+                            struct dispatched in, struct moe_saved *saved) {
+    const struct model_config *c = &pass->model->config;
+    const struct layer_tensors *w = &pass->model->layers[layer];
+    const struct dispatch_plan *plan = &saved->plan;
+    int64_t F = c->expert_dim;
+    size_t mark = arena_mark(pass->scratch);
+    struct tensor act = pass_tensor(pass, pass->scratch, plan->rows, F);
+    ops_matmul_grouped(pass->stream, &(struct op_matmul_grouped){.form = MATMUL_NT,
+                                                                 .c = saved->gate_up,
+                                                                 .a = in.rows,
+                                                                 .b = w->expert_gate_up,
+                                                                 .offsets = plan->offsets,
+                                                                 .gather_a = in.gather,
+                                                                 .experts = c->experts,
+                                                                 .rows = plan->rows});
+    ops_swiglu_fwd(pass->stream, &(struct op_swiglu_fwd){.y = act,
+                                                         .g = tensor_cols(saved->gate_up, 0, F),
+                                                         .u = tensor_cols(saved->gate_up, F, F)});
+    ops_matmul_grouped(pass->stream, &(struct op_matmul_grouped){.form = MATMUL_NT,
+                                                                 .c = rows,
+                                                                 .a = act,
+                                                                 .b = w->expert_down,
+                                                                 .offsets = plan->offsets,
+                                                                 .experts = c->experts,
+                                                                 .rows = plan->rows});
+    arena_reset(pass->scratch, mark);
+}
+
+/* Memory for what is saved; saved->balance is the caller's. Given routing is read where it is. */
+static void moe_take(const struct pass *pass, int64_t layer, int64_t T, struct moe_saved *saved) {
+    const struct model_config *c = &pass->model->config;
+    const struct moe_saved *given = pass->routing ? &pass->routing[layer].ffn.moe : NULL;
+    dispatch_plan_take(pass, pass->kept, T, &saved->plan);
+    if (given) saved->plan.idx = given->plan.idx;
+    saved->scores = pass_tensor(pass, pass->kept, T, c->experts);
+    saved->weight = pass_tensor(pass, pass->kept, T, c->active_experts);
+    saved->gate_up = pass_tensor(pass, pass->kept, T * c->active_experts, 2 * c->expert_dim);
+    if (pass->balance_coef == 0) return;
+    saved->balance_f = given ? given->balance_f
+                             : pass_tensor(pass, pass->kept, pass->batch->span_count, c->experts);
+}
+
+void moe_forward(const struct pass *pass, int64_t layer, struct tensor y, struct tensor x,
+                 struct tensor xn, struct ffn_saved *saved) {
+    const struct model *model = pass->model;
+    const struct layer_tensors *w = &model->layers[layer];
+    struct moe_saved *moe = &saved->moe;
+    moe_take(pass, layer, xn.rows, moe);
+    moe_route(pass, layer, xn, moe);
+
+    size_t mark = arena_mark(pass->scratch);
+    struct tensor rows = pass_tensor(pass, pass->scratch, moe->plan.rows, x.cols);
+    dispatch_begin(pass, &moe->plan, pass->counts_loads ? model->loads[layer] : NULL, xn);
+    struct tensor add = x;
+    if (w->gate_up.rows > 0) {
+        mlp_forward(pass, y, xn, w->gate_up, w->down, &saved->mlp);
+        ops_add(pass->stream, &(struct op_add){.y = y, .a = x, .b = y});
+        add = y;
+    }
+    struct dispatched in = dispatch_finish(pass, &moe->plan, xn);
+    experts_forward(pass, layer, rows, in, moe);
+    combine_begin(pass, &moe->plan, rows);
+    combine_finish(pass, &moe->plan, y, rows, moe->weight, add);
+    arena_reset(pass->scratch, mark);
+}
+
+/* ---- backward ---- */
+
+/* drows [R, D]: gradient of every dispatched row; dweight [T, K] of the gate's weights. */
+static void experts_backward(const struct pass *pass, int64_t layer, struct tensor drows,
+                             struct tensor dweight, struct tensor dy, struct tensor xn,
+                             const struct moe_saved *saved) {
+    const struct model_config *c = &pass->model->config;
+    const struct layer_tensors *w = &pass->model->layers[layer];
+    const struct layer_tensors *dw = &pass->model->layer_grads[layer];
+    const struct dispatch_plan *plan = &saved->plan;
+    struct stream *stream = pass->stream;
+    int64_t F = c->expert_dim, R = plan->rows;
+    size_t mark = arena_mark(pass->scratch);
+    struct tensor dz = pass_tensor(pass, pass->scratch, R, F);
+    struct tensor dgu = pass_tensor(pass, pass->scratch, R, 2 * F);
+    struct op_matmul_grouped product = {.offsets = plan->offsets, .experts = c->experts, .rows = R};
+
+    product.form = MATMUL_NN; /* row = z W_d^T, w left out */
+    product.c = dz;
+    product.a = dy;
+    product.b = w->expert_down;
+    product.gather_a = plan->row_token;
+    ops_matmul_grouped(stream, &product);
+
+    ops_swiglu_bwd(stream, &(struct op_swiglu_bwd){.dg = tensor_cols(dgu, 0, F),
+                                                   .du = tensor_cols(dgu, F, F),
+                                                   .wy = dz,
+                                                   .dz = dz,
+                                                   .g = tensor_cols(saved->gate_up, 0, F),
+                                                   .u = tensor_cols(saved->gate_up, F, F),
+                                                   .weight = tensor_reshape(saved->weight, 1),
+                                                   .dweight = tensor_reshape(dweight, 1),
+                                                   .slot = plan->row_slot});
+    product.form = MATMUL_TN; /* dW_d += dy^T (w z) */
+    product.c = dw->expert_down;
+    product.b = dz;
+    product.accumulate = true;
+    ops_matmul_grouped(stream, &product);
+
+    product.c = dw->expert_gate_up; /* gu = xn W_gu^T */
+    product.a = dgu;
+    product.b = xn;
+    product.gather_a = NULL;
+    product.gather_b = plan->row_token;
+    ops_matmul_grouped(stream, &product);
+
+    product.form = MATMUL_NN;
+    product.c = drows;
+    product.b = w->expert_gate_up;
+    product.gather_b = NULL;
+    product.accumulate = false;
+    ops_matmul_grouped(stream, &product);
+    arena_reset(pass->scratch, mark);
+}
+
+/* dxn += gradient through the gate, from dweight and the balance loss. */
+static void gate_backward(const struct pass *pass, int64_t layer, struct tensor dxn,
+                          struct tensor dweight, struct tensor xn, const struct moe_saved *saved,
+                          bool accumulate) {
+    const struct model *model = pass->model;
+    size_t mark = arena_mark(pass->scratch);
+    struct tensor dlogits =
+        pass_tensor(pass, pass->scratch, saved->scores.rows, saved->scores.cols);
+    ops_gate_bwd(pass->stream, &(struct op_gate_bwd){.shape = model->config.gate,
+                                                     .dlogits = dlogits,
+                                                     .dweight = dweight,
+                                                     .scores = saved->scores,
+                                                     .weight = saved->weight,
+                                                     .idx = saved->plan.idx,
+                                                     .balance_f = saved->balance_f,
+                                                     .spans = pass->batch->spans,
+                                                     .span_count = pass->batch->span_count,
+                                                     .balance_coef = pass->balance_coef});
+    ops_linear_dw(pass->stream, model->layer_grads[layer].router, dlogits, xn);
+    ops_linear_dx(pass->stream, dxn, dlogits, model->layers[layer].router, accumulate);
+    arena_reset(pass->scratch, mark);
+}
+
+void moe_backward(const struct pass *pass, int64_t layer, struct tensor dxn, struct tensor dy,
+                  struct tensor xn, const struct ffn_saved *saved) {
+    const struct layer_tensors *w = &pass->model->layers[layer];
+    const struct layer_tensors *dw = &pass->model->layer_grads[layer];
+    const struct moe_saved *moe = &saved->moe;
+    bool has_shared = w->gate_up.rows > 0;
+    size_t mark = arena_mark(pass->scratch);
+    struct tensor drows = pass_tensor(pass, pass->scratch, moe->plan.rows, xn.cols);
+    struct tensor dweight = pass_tensor(pass, pass->scratch, moe->weight.rows, moe->weight.cols);
+
+    if (has_shared)
+        mlp_backward(pass, dxn, dy, xn, w->gate_up, w->down, dw->gate_up, dw->down, &saved->mlp);
+    experts_backward(pass, layer, drows, dweight, dy, xn, moe);
+    gate_backward(pass, layer, dxn, dweight, xn, moe, has_shared);
+    combine_begin(pass, &moe->plan, drows);
+    combine_finish(pass, &moe->plan, dxn, drows, (struct tensor){0}, dxn);
+    arena_reset(pass->scratch, mark);
+}

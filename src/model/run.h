@@ -1,0 +1,70 @@
+/* One pass over a whole model: forward, loss heads, backward.
+ *
+ *     run_forward    embedding, layers, final norm, MTP modules
+ *     run_heads      log-probabilities of the targets, and the gradients of the hidden states
+ *     run_backward   MTP modules, final norm, layers, embedding; adds to the model's gradients
+ *
+ * The coefficient of each prediction is read by run_heads, so a caller may choose it from what
+ * run_heads without gradients has told it (GRPO). A run on measuring arenas and a dry stream is the
+ * memory plan: run_measure. */
+#ifndef MODEL_RUN_H
+#define MODEL_RUN_H
+
+#include "model/mtp.h"
+
+struct run_options {
+    enum recompute recompute;
+    double balance_coef; /* of the sum over sequences and MoE layers of the balance loss */
+    int64_t head_chunk;  /* rows of logits that exist at a time; 0: 256 */
+    const struct layer_saved *routing; /* as in struct pass: finite differences, routing replay */
+};
+
+struct run {
+    struct pass pass; /* of the main model */
+    struct run_options options;
+    const struct train_batch *batch;
+    struct tensor *x; /* [L + 1] residual stream: x[0] the embedding, x[l] after layer l */
+    struct layer_saved *layers; /* [L] */
+    struct tensor hidden;       /* [T, D] after the final norm */
+    struct tensor hidden_rstd;  /* [T, 1] */
+    struct pass *mtp_pass;      /* [mtp_modules] */
+    struct mtp_saved *mtp;      /* [mtp_modules] */
+    struct tensor *dhidden;     /* [1 + mtp_modules] gradients of the hidden states */
+    struct tensor balance;      /* [MoE layers, span_count]: each layer's and sequence's loss */
+};
+
+/* Everything the run needs lives in `kept` (activations) and `scratch`; the struct's arrays are the
+ * host's own, freed by run_free. Arena overflow is reported by arena_check after the run. */
+fathom_status run_new(struct run **out, const struct model *model, struct error *err);
+void run_free(struct run *run); /* accepts NULL */
+
+void run_forward(struct run *run, const struct train_batch *batch,
+                 const struct run_options *options, struct stream *stream, struct arena *kept,
+                 struct arena *scratch);
+void run_heads(struct run *run, bool with_gradients);
+void run_backward(struct run *run);
+
+/* Sum of the balance losses times balance_coef, from the device; waits for the stream. */
+double run_balance_loss(struct run *run);
+
+/* logits [n, V] of n hidden rows. */
+void model_logits(const struct model *model, struct stream *stream, struct tensor logits,
+                  struct tensor hidden);
+
+/* Arena bytes of a whole training pass (forward, heads, backward) over `count` sequences of
+ * `length` tokens. model may be dry. */
+struct run_bytes {
+    size_t host;   /* host arena of the batch */
+    size_t device; /* device arena of the batch */
+    size_t kept, scratch;
+};
+fathom_status run_measure(struct run_bytes *bytes, const struct model *model, int64_t count,
+                          int64_t length, const struct run_options *options, struct error *err);
+
+/* Inference: hidden [T, D] after the final norm of every row of the batch; keys and values are
+ * appended to the cache. kept and scratch are given back on return. */
+void model_infer(const struct model *model, struct stream *stream, const struct batch *batch,
+                 struct kv_cache *cache, struct arena *kept, struct arena *scratch,
+                 struct tensor hidden);
+
+#endif
