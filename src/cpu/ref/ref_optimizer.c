@@ -1,0 +1,25 @@
+#include "cpu/ref/ref.h"
+
+/* m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
+ * p -= lr * ( (m/c1) / (sqrt(v/c2) + eps) + decay * p ) */
+void REF(adamw)(struct stream *stream, const struct op_adamw *op) {
+    (void)stream;
+    real *p = ref_row(op->p, 0), *m = ref_row(op->m, 0), *v = ref_row(op->v, 0);
+    for (int64_t i = 0; i < op->p.cols; i++) {
+        const real g = ref_row(op->g, 0)[i] * (real)op->grad_scale;
+        m[i] = (real)op->beta1 * m[i] + (real)(1 - op->beta1) * g;
+        v[i] = (real)op->beta2 * v[i] + (real)(1 - op->beta2) * g * g;
+        const real mean = m[i] / (real)op->correction1;
+        const real deviation = real_sqrt(v[i] / (real)op->correction2) + (real)op->eps;
+        p[i] -= (real)op->lr * (mean / deviation + (real)op->decay * p[i]);
+    }
+}
+
+void REF(sumsq)(struct stream *stream, const struct op_sumsq *op) {
+    (void)stream;
+    const real *x = ref_row(op->x, 0);
+    for (int64_t i = 0; i < op->x.cols; i++) {
+        if (i % SUMSQ_CHUNK == 0) op->partial[i / SUMSQ_CHUNK] = 0;
+        op->partial[i / SUMSQ_CHUNK] += (double)x[i] * (double)x[i];
+    }
+}
