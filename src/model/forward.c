@@ -247,6 +247,20 @@ void run_backward(struct run *run) {
                                                                .tokens = pass->batch->tokens});
 }
 
+double run_balance_loss(struct run *run) {
+    double sum = 0, value = 0;
+    for (int64_t row = 0; row < run->balance.rows; row++) {
+        for (int64_t col = 0; col < run->balance.cols; col++) {
+            float narrow = 0;
+            bool is_wide = run->balance.dtype == DTYPE_F64;
+            stream_download(run->pass.stream, is_wide ? (void *)&value : (void *)&narrow,
+                            tensor_at(run->balance, row, col), dtype_size(run->balance.dtype));
+            sum += is_wide ? value : (double)narrow;
+        }
+    }
+    return sum * run->pass.balance_coef;
+}
+
 /* ---- inference ---- */
 
 void model_logits(const struct model *model, struct stream *stream, struct tensor logits,

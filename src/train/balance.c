@@ -1,0 +1,45 @@
+#include "train/balance.h"
+
+enum { BIAS_CHUNK = 1024 };
+
+static double mean_load(const int32_t *load, int64_t experts) {
+    double sum = 0;
+    for (int64_t e = 0; e < experts; e++) sum += load[e];
+    return sum / (double)experts;
+}
+
+static void move_bias(struct stream *stream, struct tensor bias, const int32_t *load, double mean,
+                      double speed) {
+    float values[BIAS_CHUNK];
+    for (int64_t at = 0; at < bias.cols; at += BIAS_CHUNK) {
+        int64_t count = bias.cols - at < BIAS_CHUNK ? bias.cols - at : BIAS_CHUNK;
+        size_t bytes = (size_t)count * sizeof(float);
+        stream_download(stream, values, tensor_at(bias, 0, at), bytes);
+        for (int64_t e = 0; e < count; e++) {
+            double error = mean - load[at + e];
+            values[e] += (float)(speed * ((error > 0) - (error < 0)));
+        }
+        stream_upload(stream, tensor_at(bias, 0, at), values, bytes);
+    }
+}
+
+int64_t balance_update(struct model *model, const int32_t *loads, double speed,
+                       double *max_violation, int64_t *dead_experts, struct stream *stream) {
+    const struct model_config *c = &model->config;
+    int64_t count = 0;
+    for (int64_t layer = 0; layer < config_all_layers(c); layer++) {
+        if (!config_layer_is_moe(c, layer)) continue;
+        const int32_t *load = loads + count * c->experts;
+        double mean = mean_load(load, c->experts), largest = 0;
+        dead_experts[count] = 0;
+        for (int64_t e = 0; e < c->experts; e++) {
+            if (load[e] > largest) largest = load[e];
+            dead_experts[count] += load[e] == 0;
+        }
+        max_violation[count] = mean > 0 ? largest / mean - 1 : 0;
+        count++;
+        struct tensor bias = model->router_bias[layer];
+        if (speed != 0 && !tensor_is_absent(bias)) move_bias(stream, bias, load, mean, speed);
+    }
+    return count;
+}

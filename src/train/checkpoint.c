@@ -1,0 +1,361 @@
+#include "train/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "model/files.h"
+
+/* Files that make a model directory complete beside config.json and the weights. */
+static const char *const carried_files[] = {"tokenizer.json", "tokenizer_config.json",
+                                            "generation_config.json"};
+
+enum { CARRIED_COUNT = sizeof carried_files / sizeof carried_files[0] };
+static const char step_prefix[] = "step-";
+static const char weights_hash[] = "weights.xxh3";
+
+/* ---- names ---- */
+
+/* The step in a checkpoint directory's name, or -1. */
+static int64_t step_of_name(const char *name) {
+    int64_t step = -1;
+    if (!string_starts_with(name, step_prefix)) return -1;
+    const char *digits = name + strlen(step_prefix);
+    return string_to_i64(digits, &step) && step >= 0 ? step : -1;
+}
+
+struct step_list {
+    int64_t *steps; /* ascending */
+    size_t count, capacity;
+};
+
+static fathom_status step_list_add(struct step_list *list, int64_t step, struct error *err) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 16;
+        TRY(mem_grow((void **)&list->steps, list->count, capacity, sizeof *list->steps,
+                     "the list of checkpoints", err));
+        list->capacity = capacity;
+    }
+    size_t at = list->count++;
+    while (at > 0 && list->steps[at - 1] > step) {
+        list->steps[at] = list->steps[at - 1];
+        at--;
+    }
+    list->steps[at] = step;
+    return FATHOM_OK;
+}
+
+/* A directory that is not there has no checkpoints. */
+static fathom_status step_list_read(struct step_list *list, const char *run, struct error *err) {
+    fathom_status status = FATHOM_OK;
+    const struct dirent *entry = NULL;
+    DIR *directory = opendir(run);
+    if (!directory && errno == ENOENT) return FATHOM_OK;
+    if (!directory) return error_set_errno(err, errno, "%s: cannot be listed", run);
+    while (status == FATHOM_OK && (entry = readdir(directory))) {
+        int64_t step = step_of_name(entry->d_name);
+        if (step >= 0) status = step_list_add(list, step, err);
+    }
+    closedir(directory);
+    return status;
+}
+
+static fathom_status step_path(char **path, const char *run, int64_t step, struct error *err) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%08lld", step_prefix, (long long)step);
+    return path_join(path, run, name, err);
+}
+
+fathom_status checkpoint_newest(char **path, const char *run, struct error *err) {
+    struct step_list list = {0};
+    *path = NULL;
+    fathom_status status = step_list_read(&list, run, err);
+    if (status == FATHOM_OK && list.count > 0)
+        status = step_path(path, run, list.steps[list.count - 1], err);
+    mem_free(list.steps);
+    return status;
+}
+
+/* ---- files ---- */
+
+static fathom_status copy_file(const char *from, const char *to, struct error *err) {
+    struct file_map map = {0};
+    struct file_writer *writer = NULL;
+    TRY(file_map_open(&map, from, err));
+    fathom_status status = file_writer_open(&writer, to, err);
+    if (status == FATHOM_OK) {
+        file_writer_put(writer, map.data, map.size);
+        status = file_writer_commit(writer, err);
+    }
+    file_map_close(&map);
+    return status;
+}
+
+/* Puts DIRECTORY/name at TO/name: by a hard link renamed into place, else by a copy. */
+static fathom_status link_file(const char *directory, const char *name, const char *to,
+                               struct error *err) {
+    char *from_path = NULL, *to_path = NULL;
+    struct text temporary = {0};
+    fathom_status status = path_join(&from_path, directory, name, err);
+    if (status == FATHOM_OK) status = path_join(&to_path, to, name, err);
+    if (status == FATHOM_OK) {
+        text_printf(&temporary, "%s.tmp-%ld", to_path, (long)getpid());
+        status = text_check(&temporary, err);
+    }
+    if (status == FATHOM_OK) {
+        unlink(text_data(&temporary));
+        bool is_linked = link(from_path, text_data(&temporary)) == 0 &&
+                         rename(text_data(&temporary), to_path) == 0;
+        if (!is_linked) {
+            unlink(text_data(&temporary));
+            status = copy_file(from_path, to_path, err);
+        }
+        /* rename does nothing when both names are one file already */
+        unlink(text_data(&temporary));
+    }
+    text_free(&temporary);
+    mem_free(from_path);
+    mem_free(to_path);
+    return status;
+}
+
+static fathom_status carry_files(const char *from, const char *to, struct error *err) {
+    for (int i = 0; i < CARRIED_COUNT; i++) {
+        char *path = NULL, *target = NULL;
+        fathom_status status = path_join(&path, from, carried_files[i], err);
+        if (status == FATHOM_OK) status = path_join(&target, to, carried_files[i], err);
+        if (status == FATHOM_OK && path_exists(path)) status = copy_file(path, target, err);
+        mem_free(path);
+        mem_free(target);
+        TRY(status);
+    }
+    return FATHOM_OK;
+}
+
+/* Links every regular file of a checkpoint into the run's directory. */
+static fathom_status publish(const char *checkpoint, const char *run, struct error *err) {
+    fathom_status status = FATHOM_OK;
+    const struct dirent *entry = NULL;
+    DIR *directory = opendir(checkpoint);
+    if (!directory) return error_set_errno(err, errno, "%s: cannot be listed", checkpoint);
+    while (status == FATHOM_OK && (entry = readdir(directory))) {
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "state") == 0) continue;
+        status = link_file(checkpoint, entry->d_name, run, err);
+    }
+    closedir(directory);
+    return status;
+}
+
+static fathom_status remove_old(const char *run, int64_t keep, struct error *err) {
+    struct step_list list = {0};
+    fathom_status status = step_list_read(&list, run, err);
+    for (size_t i = 0; status == FATHOM_OK && i + (size_t)keep < list.count; i++) {
+        char *path = NULL;
+        status = step_path(&path, run, list.steps[i], err);
+        if (status == FATHOM_OK) status = path_remove(path, err);
+        mem_free(path);
+    }
+    mem_free(list.steps);
+    return status;
+}
+
+/* ---- state ---- */
+
+static void moment_name(const struct param *p, bool is_second, char name[TENSOR_NAME_MAX + 8]) {
+    char base[TENSOR_NAME_MAX];
+    param_name(p, base);
+    snprintf(name, TENSOR_NAME_MAX + 8, "%s.%s", is_second ? "adam_v" : "adam_m", base);
+}
+
+struct state_save {
+    const struct model *model;
+    const struct optimizer *optimizer;
+    struct state_writer *writer;
+    struct stream stream;
+    void *buffer; /* the largest tensor's bytes */
+    uint64_t *hashes;
+};
+
+/* A tensor's bytes on the host, in s->buffer. */
+static fathom_status fetch(struct stream *stream, struct tensor from, void *buffer,
+                           struct error *err) {
+    stream_download(stream, buffer, from.data, (size_t)tensor_count(from) * dtype_size(from.dtype));
+    return stream_check(stream, err);
+}
+
+static fathom_status state_declare(struct state_save *s, struct error *err) {
+    const struct param_list *list = &s->model->params;
+    TRY(state_writer_declare(s->writer, weights_hash, DTYPE_U64, 1, &list->count, err));
+    for (int second = 0; second < 2; second++) {
+        for (int64_t i = 0; i < list->count; i++) {
+            const struct param *p = &list->items[i];
+            char name[TENSOR_NAME_MAX + 8];
+            const int64_t shape[] = {p->rows, p->cols};
+            if (!param_is_trained(p)) continue;
+            moment_name(p, second, name);
+            TRY(state_writer_declare(s->writer, name, s->model->device->compute, 2, shape, err));
+        }
+    }
+    return FATHOM_OK;
+}
+
+static fathom_status hash_weights(const struct model *model, struct stream *stream, void *buffer,
+                                  uint64_t *hashes, struct error *err) {
+    for (int64_t i = 0; i < model->params.count; i++) {
+        struct tensor w = model_weight(model, &model->params.items[i]);
+        TRY(fetch(stream, w, buffer, err));
+        hashes[i] = hash_bytes(buffer, (size_t)tensor_count(w) * dtype_size(w.dtype));
+    }
+    return FATHOM_OK;
+}
+
+static fathom_status state_put(struct state_save *s, struct error *err) {
+    const struct param_list *list = &s->model->params;
+    TRY(hash_weights(s->model, &s->stream, s->buffer, s->hashes, err));
+    TRY(state_writer_put(s->writer, weights_hash, 0, s->hashes, list->count, err));
+    for (int second = 0; second < 2; second++) {
+        for (int64_t i = 0; i < list->count; i++) {
+            const struct param *p = &list->items[i];
+            char name[TENSOR_NAME_MAX + 8];
+            if (!param_is_trained(p)) continue;
+            moment_name(p, second, name);
+            TRY(fetch(&s->stream, optimizer_moment(s->optimizer, p, second), s->buffer, err));
+            TRY(state_writer_put(s->writer, name, 0, s->buffer, param_count(p), err));
+        }
+    }
+    return FATHOM_OK;
+}
+
+static int64_t largest_param(const struct param_list *list) {
+    int64_t largest = 0;
+    for (int64_t i = 0; i < list->count; i++)
+        if (param_count(&list->items[i]) > largest) largest = param_count(&list->items[i]);
+    return largest;
+}
+
+static fathom_status state_write(struct state_save *s, const char *directory,
+                                 const struct state_info *info, const char *options_json,
+                                 struct error *err) {
+    size_t element = dtype_size(s->model->device->compute);
+    TRY(mem_new_raw(&s->buffer, (size_t)largest_param(&s->model->params), element, "a checkpoint",
+                    err));
+    TRY(MEM_NEW(&s->hashes, s->model->params.count, "a checkpoint", err));
+    TRY(state_writer_new(&s->writer, err));
+    TRY(state_declare(s, err));
+    TRY(state_writer_begin(s->writer, directory, info, options_json, err));
+    TRY(state_put(s, err));
+    struct state_writer *writer = s->writer;
+    s->writer = NULL;
+    return state_writer_commit(writer, err);
+}
+
+static fathom_status save_state(const struct model *model, const struct optimizer *optimizer,
+                                const char *directory, const struct state_info *info,
+                                const char *options_json, struct error *err) {
+    struct state_save save = {.model = model, .optimizer = optimizer};
+    char *path = NULL;
+    stream_init(&save.stream, model->device);
+    TRY(path_join(&path, directory, "state", err));
+    fathom_status status = path_make_directory(path, err);
+    if (status == FATHOM_OK) status = state_write(&save, path, info, options_json, err);
+    state_writer_abort(save.writer);
+    mem_free(save.buffer);
+    mem_free(save.hashes);
+    mem_free(path);
+    return status;
+}
+
+/* ---- saving ---- */
+
+static fathom_status fill_directory(const struct checkpoint_options *options,
+                                    const struct model *model, const struct optimizer *optimizer,
+                                    const struct state_info *info, const char *directory,
+                                    struct error *err) {
+    TRY(model_save(model, directory, 0, err));
+    TRY(carry_files(options->files_from, directory, err));
+    return save_state(model, optimizer, directory, info, options->options_json, err);
+}
+
+fathom_status checkpoint_save(const struct checkpoint_options *options, const struct model *model,
+                              const struct optimizer *optimizer, const struct state_info *info,
+                              struct error *err) {
+    char *path = NULL, *temporary = NULL;
+    fathom_status status = step_path(&path, options->run, info->step, err);
+    if (status == FATHOM_OK) status = directory_begin(&temporary, path, true, err);
+    if (status == FATHOM_OK) {
+        status = fill_directory(options, model, optimizer, info, temporary, err);
+        if (status == FATHOM_OK)
+            status = directory_commit(temporary, path, true, err);
+        else
+            directory_abort(temporary);
+    }
+    if (status == FATHOM_OK) status = publish(path, options->run, err);
+    if (status == FATHOM_OK) status = remove_old(options->run, options->keep, err);
+    mem_free(path);
+    return status;
+}
+
+/* ---- loading ---- */
+
+static fathom_status check_weights(const char *checkpoint, const struct state *state,
+                                   const struct model *model, void *buffer, uint64_t *hashes,
+                                   uint64_t *recorded, struct stream *stream, struct error *err) {
+    const struct param_list *list = &model->params;
+    TRY(state_read(state, weights_hash, DTYPE_U64, 0, list->count, recorded, err));
+    TRY(hash_weights(model, stream, buffer, hashes, err));
+    for (int64_t i = 0; i < list->count; i++) {
+        char name[TENSOR_NAME_MAX];
+        if (hashes[i] == recorded[i]) continue;
+        param_name(&list->items[i], name);
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: %s differs from the checksum in the training state: the file was damaged or "
+              "replaced",
+              checkpoint, name);
+    }
+    return FATHOM_OK;
+}
+
+static fathom_status load_moments(const struct state *state, struct optimizer *optimizer,
+                                  void *buffer, struct stream *stream, struct error *err) {
+    const struct param_list *list = &optimizer->model->params;
+    for (int second = 0; second < 2; second++) {
+        for (int64_t i = 0; i < list->count; i++) {
+            const struct param *p = &list->items[i];
+            char name[TENSOR_NAME_MAX + 8];
+            if (!param_is_trained(p)) continue;
+            moment_name(p, second, name);
+            struct tensor moment = optimizer_moment(optimizer, p, second);
+            TRY(state_verify_tensor(state, name, err));
+            TRY(state_read(state, name, moment.dtype, 0, param_count(p), buffer, err));
+            stream_upload(stream, moment.data, buffer,
+                          (size_t)param_count(p) * dtype_size(moment.dtype));
+        }
+    }
+    return stream_check(stream, err);
+}
+
+fathom_status checkpoint_load(const char *checkpoint, const struct state *state,
+                              struct model *model, struct optimizer *optimizer, struct error *err) {
+    void *buffer = NULL;
+    uint64_t *hashes = NULL, *recorded = NULL;
+    struct stream stream;
+    stream_init(&stream, model->device);
+    TRY(model_load(model, checkpoint, err));
+    fathom_status status = mem_new_raw(&buffer, (size_t)largest_param(&model->params),
+                                       dtype_size(model->device->compute), "a checkpoint", err);
+    if (status == FATHOM_OK) status = MEM_NEW(&hashes, model->params.count, "a checkpoint", err);
+    if (status == FATHOM_OK) status = MEM_NEW(&recorded, model->params.count, "a checkpoint", err);
+    if (status == FATHOM_OK)
+        status = check_weights(checkpoint, state, model, buffer, hashes, recorded, &stream, err);
+    if (status == FATHOM_OK) status = load_moments(state, optimizer, buffer, &stream, err);
+    if (status == FATHOM_OK) optimizer->steps = state_get_info(state)->step;
+    mem_free(buffer);
+    mem_free(hashes);
+    mem_free(recorded);
+    return status;
+}

@@ -1,0 +1,94 @@
+/* One optimizer step over any number of micro-batches.
+ *
+ *     trainer_begin(t, &totals, &weights)      the step's denominators, losses' weights
+ *     trainer_accumulate(t, sequences, n)      forward, loss heads, backward of a micro-batch
+ *     trainer_finish(t, learning_rate, ...)    norm, clip, AdamW, router bias, metrics
+ *
+ * The loss is a mean over the whole step, whatever its division into micro-batches:
+ *   main    sum -log p / totals.tokens
+ *   mtp     mean over the modules of (sum -log p / totals.mtp_tokens[k]), weighted by mtp_weight
+ *   balance alpha * mean over sequences of the sum over MoE layers of the sequence-wise loss
+ * After the update the router bias moves by bias_speed * sign(mean load - load) from the counts of
+ * the whole step (auxiliary-loss-free balancing). Arenas have the measured size; nothing is
+ * allocated in a step. */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "model/run.h"
+#include "train/optimizer.h"
+
+enum { TRAINER_MAX_MTP = 8 };
+
+/* What a step's losses are divided by. */
+struct step_totals {
+    int64_t sequences;
+    int64_t tokens;                      /* predictions of the main model */
+    int64_t mtp_tokens[TRAINER_MAX_MTP]; /* predictions of each MTP module */
+};
+/* For `sequences` sequences of `length` predictions each. */
+struct step_totals step_totals_of(int64_t sequences, int64_t length, int64_t modules);
+
+struct step_weights {
+    double mtp;     /* lambda */
+    double balance; /* alpha; 0: no balance loss */
+};
+
+struct step_metrics {
+    double loss_main, loss_mtp, loss_balance, loss_total; /* total: weighted as trained on */
+    double grad_norm;                                     /* before clipping */
+    double learning_rate;
+    /* per MoE layer, MTP modules included, in layer order */
+    int64_t moe_layers;
+    const double *max_violation; /* (largest load - mean) / mean */
+    const int64_t *dead_experts; /* experts that no token reached */
+};
+
+struct trainer {
+    struct model *model;
+    struct optimizer *optimizer;
+    struct run *run;
+    struct run_options run_options;
+    struct stream stream;
+    struct arena host, device_arena, kept, scratch;
+    void *device_blocks[3];
+    float *logp; /* [largest micro-batch], host */
+    int64_t logp_count;
+    struct step_totals totals;
+    struct step_weights weights;
+    double sum_main, sum_mtp[TRAINER_MAX_MTP], sum_balance;
+    int32_t *loads;        /* [MoE layers * E], host: the last finished step's counts */
+    double *max_violation; /* [MoE layers] */
+    int64_t *dead_experts; /* [MoE layers] */
+};
+
+struct trainer_options {
+    struct optimizer_options optimizer;
+    enum recompute recompute;
+    double balance_alpha;
+    int64_t micro_sequences; /* the largest micro-batch: this many sequences */
+    int64_t sequence_length; /* of this many predictions */
+};
+/* Bytes that a trainer takes beside the model: moments and arenas. model may be dry. */
+struct trainer_bytes {
+    size_t moments;
+    struct run_bytes run;
+};
+fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
+                              const struct trainer_options *options, struct error *err);
+size_t trainer_bytes_total(const struct trainer_bytes *bytes);
+
+/* The model needs gradients; it stays the caller's. */
+fathom_status trainer_new(struct trainer **out, struct model *model,
+                          const struct trainer_options *options, struct error *err);
+void trainer_free(struct trainer *trainer); /* accepts NULL */
+
+void trainer_begin(struct trainer *trainer, const struct step_totals *totals,
+                   const struct step_weights *weights);
+fathom_status trainer_accumulate(struct trainer *trainer, const struct sequence *sequences,
+                                 int64_t count, struct error *err);
+/* FATHOM_NOT_FINITE, with the weights untouched, when a loss or gradient is not a number: the text
+ * names the first bad tensor. */
+fathom_status trainer_finish(struct trainer *trainer, double learning_rate, double bias_speed,
+                             struct step_metrics *metrics, struct error *err);
+
+#endif
