@@ -1,0 +1,58 @@
+#include "ops/optimizer.h"
+
+#include <math.h>
+
+#include "ops/check.h"
+
+void ops_adamw(struct stream *stream, const struct op_adamw *op) {
+    if (stream_failed(stream)) return;
+    const struct check check = {stream, "adamw"};
+    const int64_t n = op->p.cols;
+    check_tensor(&check, "p", op->p, 1, ANY);
+    check_tensor(&check, "g", op->g, 1, n);
+    check_tensor(&check, "m", op->m, 1, n);
+    check_tensor(&check, "v", op->v, 1, n);
+    check_apart(&check, CHECK_LIST(OPERAND(p), OPERAND(m), OPERAND(v)), CHECK_LIST(OPERAND(g)));
+    if (!(op->correction1 > 0 && op->correction2 > 0))
+        stream_fail(stream, FATHOM_USAGE, "adamw: the corrections are %g and %g, expected > 0",
+                    op->correction1, op->correction2);
+    if (stream_failed(stream) || n == 0) return;
+    stream->device->ops->adamw(stream, op);
+}
+
+static int64_t chunks(int64_t n) { return (n + SUMSQ_CHUNK - 1) / SUMSQ_CHUNK; }
+
+void ops_sumsq(struct stream *stream, const struct op_sumsq *op) {
+    if (stream_failed(stream)) return;
+    const struct check check = {stream, "sumsq"};
+    check_tensor(&check, "x", op->x, 1, ANY);
+    check_array(&check, "partial", op->partial, chunks(op->x.cols));
+    if (stream_failed(stream) || op->x.cols == 0) return;
+    stream->device->ops->sumsq(stream, op);
+}
+
+int64_t ops_norm_partials(const struct tensor *tensors, int64_t count) {
+    int64_t total = 0;
+    for (int64_t i = 0; i < count; i++) total += chunks(tensor_count(tensors[i]));
+    return total;
+}
+
+double ops_norm(struct stream *stream, const struct op_norm *op) {
+    const struct check check = {stream, "norm"};
+    const int64_t total = ops_norm_partials(op->tensors, op->count);
+    double *partial = op->partial;
+    for (int64_t i = 0; i < op->count && !stream_failed(stream); i++) {
+        struct tensor x = op->tensors[i];
+        check_contiguous(&check, "a tensor", x);
+        if (tensor_count(x) == 0) continue;
+        x = tensor_reshape(x, tensor_count(x));
+        ops_sumsq(stream, &(struct op_sumsq){.partial = partial, .x = x});
+        partial += chunks(x.cols);
+    }
+    stream_download(stream, op->host, op->partial, (size_t)total * sizeof(double));
+    stream->device->driver->wait(stream);
+    if (stream_failed(stream)) return 0;
+    double sum = 0;
+    for (int64_t i = 0; i < total; i++) sum += op->host[i];
+    return sqrt(sum);
+}
