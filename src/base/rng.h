@@ -21,6 +21,9 @@ struct rng_key {
     uint64_t stream;
 };
 
+/* The bare generator: ten rounds in place. Exposed so that a test can hold it to published values. */
+void rng_philox(uint32_t counter[4], uint32_t key0, uint32_t key1);
+
 /* 128 random bits for (key, position). */
 void rng_block(struct rng_key key, uint64_t position, uint32_t out[4]);
 /* 64 random bits. */

@@ -1,0 +1,57 @@
+#include "command.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+fathom_status command_options(struct command *command, const struct option_table *table,
+                              void *values, struct option_given *given, int *positionals,
+                              bool *is_done) {
+    struct error *err = command->err;
+    int ignored = 0;
+    *is_done = false;
+    TRY(options_default(table, values, err));
+    TRY(options_parse(table, values, given, command->argc, command->argv,
+                      positionals ? positionals : &ignored, is_done, err));
+    if (*is_done) {
+        struct text help = {0};
+        options_help(table, &help);
+        fputs(text_data(&help), command->out);
+        text_free(&help);
+        return FATHOM_OK;
+    }
+    return FATHOM_OK;
+}
+
+static void list_members(FILE *out, const char *name, const struct subcommand *members,
+                         size_t count) {
+    fprintf(out, "usage: fathom %s COMMAND [options]\n\n", name);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "  %-10s %s\n", members[i].name, members[i].summary);
+    fprintf(out, "\n`fathom %s COMMAND --help` lists the options of one.\n", name);
+}
+
+fathom_status command_dispatch(struct command *command, const char *name,
+                               const struct subcommand *members, size_t count) {
+    struct error *err = command->err;
+    const char *word = command->argc > 0 ? command->argv[0] : "";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        list_members(command->out, name, members, count);
+        return FATHOM_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word, members[i].name) != 0) continue;
+        struct command member = *command;
+        member.argc--;
+        member.argv++;
+        return members[i].run(&member);
+    }
+    struct text known = {0};
+    for (size_t i = 0; i < count; i++) text_printf(&known, "%s%s", i ? ", " : "", members[i].name);
+    fathom_status status =
+        *word ? error_set(err, FATHOM_USAGE, "%s has no command \"%s\"; it has: %s", name, word,
+                          text_data(&known))
+              : error_set(err, FATHOM_USAGE, "%s needs a command: %s", name, text_data(&known));
+    text_free(&known);
+    return status;
+}

@@ -1,0 +1,33 @@
+#include "base/clock.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
+static double seconds_of(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double clock_seconds(void) { return seconds_of(CLOCK_MONOTONIC); }
+double clock_wall(void) { return seconds_of(CLOCK_REALTIME); }
+double clock_process_seconds(void) { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
+
+/* The one mutable variable of the process: signal handlers have no argument. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+void interrupt_install(void) {
+    /* SA_RESETHAND: a second signal ends the process as if no handler stood here. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool interrupt_requested(void) { return interrupted != 0; }

@@ -1,0 +1,67 @@
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+static fathom_status refuse(size_t count, size_t size, const char *what, struct error *err) {
+    char bytes[32];
+    format_bytes(bytes, (double)count * (double)size);
+    RAISE(FATHOM_NO_MEMORY, "%s: %s of memory cannot be had", what, bytes);
+}
+
+/* Room for count * size bytes and for rounding up to the alignment, which aligned_alloc asks for.
+ */
+static bool block_size(size_t count, size_t size, size_t *bytes) {
+    if (!size_mul(count, size, bytes) || !size_add(*bytes, MEM_ALIGNMENT, bytes)) return false;
+    *bytes &= ~(size_t)(MEM_ALIGNMENT - 1);
+    if (*bytes == 0) *bytes = MEM_ALIGNMENT;
+    return *bytes <= PTRDIFF_MAX;
+}
+
+fathom_status mem_new_raw(void **out, size_t count, size_t size, const char *what,
+                          struct error *err) {
+    size_t bytes = 0;
+    *out = NULL;
+    if (!block_size(count, size, &bytes)) return refuse(count, size, what, err);
+    *out = aligned_alloc(MEM_ALIGNMENT, bytes);
+    return *out ? FATHOM_OK : refuse(count, size, what, err);
+}
+
+fathom_status mem_new(void **out, size_t count, size_t size, const char *what, struct error *err) {
+    TRY(mem_new_raw(out, count, size, what, err));
+    memset(*out, 0, count * size);
+    return FATHOM_OK;
+}
+
+fathom_status mem_grow(void **block, size_t old_count, size_t new_count, size_t size,
+                       const char *what, struct error *err) {
+    void *grown = NULL;
+    TRY(mem_new_raw(&grown, new_count, size, what, err));
+    size_t kept = old_count < new_count ? old_count : new_count;
+    if (*block && kept > 0) memcpy(grown, *block, kept * size);
+    free(*block);
+    *block = grown;
+    return FATHOM_OK;
+}
+
+void mem_free(void *block) { free(block); }
+
+size_t mem_peak_resident(void) {
+    char line[256];
+    size_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    if (!file) return 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %zu kB", &kib) == 1) break;
+    fclose(file);
+    return kib * 1024;
+}
+
+size_t mem_physical(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+}
