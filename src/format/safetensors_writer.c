@@ -60,6 +60,7 @@ static fathom_status measure(struct declared *tensor, struct error *err) {
         if (tensor->shape[i] < 0 || !size_mul(size, (size_t)tensor->shape[i], &size))
             RAISE(FATHOM_USAGE, "tensor %s: dimension %d is %" PRId64, tensor->name, i,
                   tensor->shape[i]);
+    if (size > INT64_MAX) RAISE(FATHOM_USAGE, "tensor %s: %zu bytes", tensor->name, size);
     tensor->size = size;
     return FATHOM_OK;
 }

@@ -5,7 +5,7 @@
 #include "num/dtype.h"
 
 static const float e4m3_max = 448.0f;
-static const float amax_least = 1e-10f;
+static const float scale_least = 1e-10f;
 
 /* Columns [c0, c1) of rows [r0, r1) of a matrix with C columns. */
 struct block {
@@ -14,12 +14,12 @@ struct block {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* s = amax / 448, or the next power of two; codes = e4m3(x / s) */
+/* s = max(amax / 448, 1e-10), or the next power of two; codes = e4m3(x / s) */
 static float quantize_block(uint8_t *codes, const float *x, struct block b, bool is_power_of_two) {
-    float amax = amax_least;
+    float amax = 0;
     for (int64_t r = b.r0; r < b.r1; r++)
         for (int64_t c = b.c0; c < b.c1; c++) amax = fmaxf(amax, fabsf(x[r * b.C + c]));
-    float s = amax / e4m3_max;
+    float s = fmaxf(amax / e4m3_max, scale_least);
     if (is_power_of_two) s = ue8m0_to_f32(f32_to_ue8m0_ceil(s));
     for (int64_t r = b.r0; r < b.r1; r++)
         for (int64_t c = b.c0; c < b.c1; c++) codes[r * b.C + c] = f32_to_e4m3(x[r * b.C + c] / s);
