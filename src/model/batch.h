@@ -49,11 +49,11 @@ struct sequence {
     int64_t count;
 };
 struct train_batch_options {
-    double coef;     /* of each main prediction: 1 / tokens of the optimizer step */
-    double mtp_coef; /* lambda / D / (predictions of one module in the step): see train/loss.h */
-    int64_t modules; /* D; 0: no MTP batches */
-    int64_t vocab;   /* tokens are checked against it */
-    bool wants_top;  /* fill predictions.top */
+    double coef;            /* of each main prediction: 1 / tokens of the optimizer step */
+    const double *mtp_coef; /* [modules] of each prediction of a module; NULL: 0 */
+    int64_t modules;        /* D; 0: no MTP batches */
+    int64_t vocab;          /* tokens are checked against it */
+    bool wants_top;         /* fill predictions.top */
     bool wants_entropy;
 };
 /* Builds the batch in `arena` (device-visible host memory on the CPU; uploads elsewhere) and sends

@@ -38,6 +38,13 @@
 #define VEC_NAME(name) VEC_JOIN(name, VEC_ISA)
 
 #define VEC_INLINE static inline __attribute__((always_inline, unused))
+/* Before a loop with a constant bound: unrolled at every optimization level, so that an array of
+ * vectors indexed by it lives in registers. */
+#ifdef __clang__
+#define VEC_UNROLL _Pragma("unroll")
+#else
+#define VEC_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 #if defined(VEC_ISA_AVX2)
 #include "cpu/vec/simd_avx2.h"
