@@ -186,6 +186,7 @@ static void run_head(struct run *run, struct tensor hidden, struct tensor dhidde
         .entropy = p->entropy,
         .top = p->top,
         .logits = pass_tensor(&run->pass, scratch, chunk, model->config.vocab),
+        .chunk = chunk,
     };
     if (with_gradients) {
         head.dhidden = dhidden;

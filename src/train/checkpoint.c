@@ -18,6 +18,7 @@ static const char *const carried_files[] = {"tokenizer.json", "tokenizer_config.
 enum { CARRIED_COUNT = sizeof carried_files / sizeof carried_files[0] };
 static const char step_prefix[] = "step-";
 static const char weights_hash[] = "weights.xxh3";
+static const char expert_steps[] = "adam_steps.experts";
 
 /* ---- names ---- */
 
@@ -191,6 +192,8 @@ static fathom_status fetch(struct stream *stream, struct tensor from, void *buff
 static fathom_status state_declare(struct state_save *s, struct error *err) {
     const struct param_list *list = &s->model->params;
     TRY(state_writer_declare(s->writer, weights_hash, DTYPE_U64, 1, &list->count, err));
+    TRY(state_writer_declare(s->writer, expert_steps, DTYPE_I64, 1, &s->optimizer->expert_count,
+                             err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
             const struct param *p = &list->items[i];
@@ -218,6 +221,8 @@ static fathom_status state_put(struct state_save *s, struct error *err) {
     const struct param_list *list = &s->model->params;
     TRY(hash_weights(s->model, &s->stream, s->buffer, s->hashes, err));
     TRY(state_writer_put(s->writer, weights_hash, 0, s->hashes, list->count, err));
+    TRY(state_writer_put(s->writer, expert_steps, 0, s->optimizer->expert_steps,
+                         s->optimizer->expert_count, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
             const struct param *p = &list->items[i];
@@ -323,6 +328,9 @@ static fathom_status check_weights(const char *checkpoint, const struct state *s
 static fathom_status load_moments(const struct state *state, struct optimizer *optimizer,
                                   void *buffer, struct stream *stream, struct error *err) {
     const struct param_list *list = &optimizer->model->params;
+    TRY(state_verify_tensor(state, expert_steps, err));
+    TRY(state_read(state, expert_steps, DTYPE_I64, 0, optimizer->expert_count,
+                   optimizer->expert_steps, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
             const struct param *p = &list->items[i];

@@ -18,6 +18,11 @@ size_t optimizer_bytes(const struct param_list *list, enum dtype compute) {
     return 2 * (size_t)elements * dtype_size(compute) + (size_t)all_chunks(list) * sizeof(double);
 }
 
+/* Index of a parameter's expert among all MoE layers' experts, or -1. */
+static int64_t expert_index(const struct model_config *c, const struct param *p) {
+    return p->expert < 0 ? -1 : (p->layer - c->first_dense) * c->experts + p->expert;
+}
+
 /* Ranges in memory order; gaps between parameters fall to the range before. */
 static void ranges_fill(struct optimizer *o) {
     const struct param_list *list = &o->model->params;
@@ -26,12 +31,15 @@ static void ranges_fill(struct optimizer *o) {
         struct optimizer_range *last = NULL;
         for (int64_t i = 0; i < list->count; i++) {
             const struct param *p = &list->items[i];
+            int64_t expert = expert_index(&o->model->config, p);
             if ((int)p->group != group) continue;
             if (last) last->count = p->offset - last->offset;
-            if (last && last->has_decay == param_has_decay(p)) continue;
+            if (last && last->has_decay == param_has_decay(p) && last->expert == expert) continue;
             last = &o->ranges[o->range_count++];
-            *last = (struct optimizer_range){
-                .group = p->group, .offset = p->offset, .has_decay = param_has_decay(p)};
+            *last = (struct optimizer_range){.group = p->group,
+                                             .offset = p->offset,
+                                             .has_decay = param_has_decay(p),
+                                             .expert = expert};
         }
         if (last) last->count = list->group_size[group] - last->offset;
     }
@@ -56,6 +64,8 @@ static fathom_status optimizer_fill(struct optimizer *o, struct error *err) {
     o->partial = partial;
     TRY(MEM_NEW(&o->partial_host, o->partial_count, "the gradient norm", err));
     TRY(MEM_NEW(&o->ranges, list->count, "the optimizer", err));
+    o->expert_count = o->model->loads_count;
+    TRY(MEM_NEW(&o->expert_steps, o->expert_count, "the optimizer", err));
     ranges_fill(o);
     return stream_check(&stream, err);
 }
@@ -84,6 +94,7 @@ void optimizer_free(struct optimizer *o) {
     device_release(o->model->device, o->partial);
     mem_free(o->partial_host);
     mem_free(o->ranges);
+    mem_free(o->expert_steps);
     mem_free(o);
 }
 
@@ -121,27 +132,58 @@ bool optimizer_grad_is_finite(struct optimizer *o, struct stream *stream, const 
     return isfinite(sum);
 }
 
-void optimizer_update(struct optimizer *o, struct stream *stream, double learning_rate,
-                      double grad_norm) {
-    const struct optimizer_options *options = &o->options;
+static int64_t steps_of(const struct optimizer *o, const struct optimizer_range *r) {
+    return r->expert < 0 ? o->steps : o->expert_steps[r->expert];
+}
+
+static bool is_touched(const struct optimizer_range *r, const int32_t *loads) {
+    return r->expert < 0 || loads[r->expert] > 0;
+}
+
+static void count_steps(struct optimizer *o, const int32_t *loads) {
     o->steps++;
+    for (int64_t e = 0; e < o->expert_count; e++) o->expert_steps[e] += loads[e] > 0;
+}
+
+/* The end of the ranges from `first` on that one call can update: neighbours alike in all. */
+static int64_t alike_until(const struct optimizer *o, int64_t first, const int32_t *loads) {
+    const struct optimizer_range *a = &o->ranges[first];
+    int64_t end = first + 1;
+    for (; end < o->range_count; end++) {
+        const struct optimizer_range *b = &o->ranges[end];
+        if (a->group != b->group || a->has_decay != b->has_decay ||
+            is_touched(a, loads) != is_touched(b, loads) || steps_of(o, a) != steps_of(o, b))
+            break;
+    }
+    return end;
+}
+
+void optimizer_update(struct optimizer *o, struct stream *stream, double learning_rate,
+                      double grad_norm, const int32_t *loads) {
+    const struct optimizer_options *options = &o->options;
     double scale = 1;
     if (options->clip > 0 && grad_norm > options->clip) scale = options->clip / grad_norm;
-    for (int64_t i = 0; i < o->range_count; i++) {
-        const struct optimizer_range *r = &o->ranges[i];
+    count_steps(o, loads);
+    for (int64_t i = 0, end = 0; i < o->range_count; i = end) {
+        const struct optimizer_range *r = &o->ranges[i], *last = NULL;
+        end = alike_until(o, i, loads);
+        last = &o->ranges[end - 1];
+        if (!is_touched(r, loads)) continue;
+        int64_t count = last->offset + last->count - r->offset;
+        double steps = (double)steps_of(o, r);
         ops_adamw(stream, &(struct op_adamw){
-                              .p = flat(o, o->model->weights[r->group], r->offset, r->count),
-                              .g = flat(o, o->model->grads[r->group], r->offset, r->count),
-                              .m = flat(o, o->m[r->group], r->offset, r->count),
-                              .v = flat(o, o->v[r->group], r->offset, r->count),
+                              .p = flat(o, o->model->weights[r->group], r->offset, count),
+                              .g = flat(o, o->model->grads[r->group], r->offset, count),
+                              .m = flat(o, o->m[r->group], r->offset, count),
+                              .v = flat(o, o->v[r->group], r->offset, count),
                               .lr = learning_rate,
                               .beta1 = options->beta1,
                               .beta2 = options->beta2,
                               .eps = options->eps,
                               .decay = r->has_decay ? options->decay : 0,
                               .grad_scale = scale,
-                              .correction1 = 1 - pow(options->beta1, (double)o->steps),
-                              .correction2 = 1 - pow(options->beta2, (double)o->steps),
+                              .correction1 = 1 - pow(options->beta1, steps),
+                              .correction2 = 1 - pow(options->beta2, steps),
                           });
     }
 }

@@ -15,11 +15,12 @@ struct optimizer_options {
     double clip;  /* largest gradient norm; 0: none */
 };
 
-/* A run of neighbouring parameters with one decay. */
+/* Neighbouring parameters that are always updated together. */
 struct optimizer_range {
     enum param_group group;
     int64_t offset, count; /* elements */
     bool has_decay;
+    int64_t expert; /* index into expert_steps; -1: not an expert's */
 };
 
 struct optimizer {
@@ -31,7 +32,9 @@ struct optimizer {
     double *partial; /* chunk sums of the gradient norm, device */
     double *partial_host;
     int64_t partial_count;
-    int64_t steps; /* updates so far: t of the bias correction */
+    int64_t steps;         /* updates so far: t of the bias correction */
+    int64_t *expert_steps; /* [MoE layers * E] the same of each expert */
+    int64_t expert_count;  /* MoE layers * E */
 };
 /* The model must have gradients. Moments start at zero. */
 fathom_status optimizer_new(struct optimizer **out, struct model *model,
@@ -47,9 +50,11 @@ fathom_status optimizer_grad_norm(struct optimizer *optimizer, struct stream *st
  */
 bool optimizer_grad_is_finite(struct optimizer *optimizer, struct stream *stream,
                               const struct param *p);
-/* One update with the gradients scaled so that their norm is at most the clip. */
+/* One update with the gradients scaled so that their norm is at most the clip. `loads` [MoE layers
+ * * E], host, are the step's tokens per expert: an expert without a token has no gradient and keeps
+ * its weights, moments and count, as a parameter without a gradient does in PyTorch. */
 void optimizer_update(struct optimizer *optimizer, struct stream *stream, double learning_rate,
-                      double grad_norm);
+                      double grad_norm, const int32_t *loads);
 
 /* A moment of a parameter, as the weights: for checkpoints. */
 struct tensor optimizer_moment(const struct optimizer *optimizer, const struct param *p,

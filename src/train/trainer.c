@@ -195,11 +195,10 @@ fathom_status trainer_finish(struct trainer *t, double learning_rate, double bia
     TRY(optimizer_grad_norm(t->optimizer, &t->stream, &metrics->grad_norm, err));
     if (!isfinite(metrics->loss_total) || !isfinite(metrics->grad_norm))
         return name_bad_gradient(t, metrics, err);
-    optimizer_update(t->optimizer, &t->stream, learning_rate, metrics->grad_norm);
-
     stream_download(&t->stream, t->loads, t->model->loads_block,
                     (size_t)t->model->loads_count * sizeof(int32_t));
     TRY(stream_check(&t->stream, err));
+    optimizer_update(t->optimizer, &t->stream, learning_rate, metrics->grad_norm, t->loads);
     metrics->moe_layers = balance_update(t->model, t->loads, bias_speed, t->max_violation,
                                          t->dead_experts, &t->stream);
     metrics->max_violation = t->max_violation;
