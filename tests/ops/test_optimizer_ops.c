@@ -1,0 +1,111 @@
+/* AdamW against its formula written out, and the norm over all gradients. */
+#include <stdlib.h>
+
+#include "gradient.h"
+#include "harness.h"
+#include "op_devices.h"
+#include "ops/optimizer.h"
+
+/* Three steps of one parameter, with bias corrections and decoupled decay. */
+static void adamw_follows_its_formula(void) {
+    struct oracle o;
+    oracle_open(&o);
+    struct tensor p = oracle_normal(&o, 1, 5), m = oracle_zero(&o, 1, 5), v = oracle_zero(&o, 1, 5);
+    double x[5], mean[5] = {0}, square[5] = {0};
+    memcpy(x, p.data, sizeof x);
+    for (int step = 1; step <= 3; step++) {
+        struct tensor g = oracle_normal(&o, 1, 5);
+        ops_adamw(&o.stream, &(struct op_adamw){.p = p,
+                                                .g = g,
+                                                .m = m,
+                                                .v = v,
+                                                .lr = 0.01,
+                                                .beta1 = 0.9,
+                                                .beta2 = 0.95,
+                                                .eps = 1e-8,
+                                                .decay = 0.1,
+                                                .grad_scale = 0.5,
+                                                .correction1 = 1 - pow(0.9, step),
+                                                .correction2 = 1 - pow(0.95, step)});
+        for (int i = 0; i < 5; i++) {
+            const double scaled = 0.5 * at(g, 0)[i];
+            mean[i] = 0.9 * mean[i] + 0.1 * scaled;
+            square[i] = 0.95 * square[i] + 0.05 * scaled * scaled;
+            const double first = mean[i] / (1 - pow(0.9, step));
+            const double second = square[i] / (1 - pow(0.95, step));
+            x[i] = x[i] - 0.01 * 0.1 * x[i] - 0.01 * first / (sqrt(second) + 1e-8);
+            CHECK_NEAR(at(p, 0)[i], x[i], 1e-14);
+            CHECK_NEAR(at(m, 0)[i], mean[i], 1e-14);
+            CHECK_NEAR(at(v, 0)[i], square[i], 1e-14);
+        }
+    }
+    oracle_close(&o);
+}
+
+/* The norm of tensors on a device; `workspace` holds both arrays of partials. */
+static double norm_of(struct device *device, const struct tensor *tensors, int64_t count) {
+    static double workspace[64];
+    struct stream stream;
+    struct error err = {0};
+    stream_init(&stream, device);
+    CHECK(ops_norm_partials(tensors, count) <= 32);
+    const double norm = ops_norm(&stream, &(struct op_norm){.tensors = tensors,
+                                                            .count = count,
+                                                            .partial = workspace,
+                                                            .host = workspace + 32});
+    CHECK_OK(stream_check(&stream, &err), &err);
+    return norm;
+}
+
+static void norm_is_the_same_for_any_threads_and_any_sharding(void) {
+    const int64_t n = 5 * SUMSQ_CHUNK + 1234;
+    float *data = malloc((size_t)n * sizeof(float));
+    CHECK(data);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        data[i] = (float)sin((double)i);
+        sum += (double)data[i] * data[i];
+    }
+    const struct tensor whole[] = {tensor_of(data, DTYPE_F32, 1, n)};
+    /* Shards that begin where chunks do, one of them empty; then as a matrix. */
+    const struct tensor shards[] = {
+        tensor_of(data, DTYPE_F32, 2, SUMSQ_CHUNK), tensor_of(data, DTYPE_F32, 0, 7),
+        tensor_of(data + 2 * SUMSQ_CHUNK, DTYPE_F32, 1, n - 2 * SUMSQ_CHUNK)};
+    CHECK_EQ(ops_norm_partials(whole, 1), 6);
+    CHECK_EQ(ops_norm_partials(shards, 3), 6);
+    double first[OP_DEVICES_MAX] = {0};
+    for (int threads = 1; threads <= 2; threads++) {
+        struct op_devices devices;
+        op_devices_open(&devices, threads);
+        for (int d = 0; d < devices.count; d++) {
+            harness_context("%s %d threads", devices.devices[d]->isa, threads);
+            const double norm = norm_of(devices.devices[d], whole, 1);
+            if (threads == 1) first[d] = norm;
+            CHECK_NEAR(norm, sqrt(sum), 1e-12 * sqrt(sum));
+            CHECK(norm == first[d]);
+            CHECK(norm == norm_of(devices.devices[d], shards, 3));
+        }
+        op_devices_close(&devices);
+    }
+    free(data);
+}
+
+static void norm_of_a_failed_stream_is_zero(void) {
+    struct device *device = op_device_open("ref", 1);
+    struct stream stream;
+    stream_init_dry(&stream, device);
+    float x[3] = {1, 2, 3};
+    double partial[2];
+    const struct tensor tensors[] = {tensor_of(x, DTYPE_F32, 1, 3)};
+    const struct op_norm op = {
+        .tensors = tensors, .count = 1, .partial = partial, .host = partial + 1};
+    CHECK(ops_norm(&stream, &op) == 0);
+    op_device_close(device);
+}
+
+static const struct test tests[] = {
+    TEST(adamw_follows_its_formula),
+    TEST(norm_is_the_same_for_any_threads_and_any_sharding),
+    TEST(norm_of_a_failed_stream_is_zero),
+};
+HARNESS_MAIN(tests)
