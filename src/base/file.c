@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
 /* ---- system calls that retry EINTR ---- */
 
@@ -116,6 +117,49 @@ fathom_status file_read(const char *path, size_t max_size, char **text, size_t *
     fathom_status status = read_descriptor(fd, path, max_size, text, size, err);
     close(fd);
     return status;
+}
+
+struct file_reader {
+    int fd;
+    char *path;
+};
+
+fathom_status file_reader_open(struct file_reader **out, const char *path, struct error *err) {
+    struct file_reader *reader = NULL;
+    *out = NULL;
+    TRY(MEM_NEW(&reader, 1, path, err));
+    bool is_stdin = strcmp(path, "-") == 0;
+    fathom_status status = string_copy(&reader->path, is_stdin ? "standard input" : path, err);
+    reader->fd = -1;
+    if (status == FATHOM_OK) {
+        reader->fd = is_stdin ? dup(STDIN_FILENO) : open_retry(path, O_RDONLY, 0);
+        if (reader->fd < 0)
+            status = error_set_errno(err, errno, "%s: cannot be opened", reader->path);
+    }
+    if (status != FATHOM_OK)
+        file_reader_close(reader);
+    else
+        *out = reader;
+    return status;
+}
+
+fathom_status file_reader_get(struct file_reader *reader, void *to, size_t size, size_t *got,
+                              struct error *err) {
+    *got = 0;
+    while (*got < size) {
+        ssize_t part = read_retry(reader->fd, (char *)to + *got, size - *got);
+        if (part < 0) return error_set_errno(err, errno, "%s: cannot be read", reader->path);
+        if (part == 0) break;
+        *got += (size_t)part;
+    }
+    return FATHOM_OK;
+}
+
+void file_reader_close(struct file_reader *reader) {
+    if (!reader) return;
+    if (reader->fd >= 0) close(reader->fd);
+    mem_free(reader->path);
+    mem_free(reader);
 }
 
 /* ---- writing ---- */

@@ -24,6 +24,14 @@ void file_map_close(struct file_map *map); /* safe on a zeroed or closed map */
 fathom_status file_read(const char *path, size_t max_size, char **text, size_t *size,
                         struct error *err);
 
+/* A file (or pipe) read in pieces; the path "-" is standard input. *got is less than size only at
+ * the end. file_reader_close accepts NULL. */
+struct file_reader;
+fathom_status file_reader_open(struct file_reader **out, const char *path, struct error *err);
+fathom_status file_reader_get(struct file_reader *reader, void *to, size_t size, size_t *got,
+                              struct error *err);
+void file_reader_close(struct file_reader *reader);
+
 bool path_exists(const char *path);
 bool path_is_directory(const char *path);
 /* "dir/name" into a new string (mem_free). */

@@ -1,0 +1,43 @@
+/* Documents, one after the other, out of text and JSONL files, each plain, gzip or zstd.
+ *
+ * A file whose name ends in .jsonl, .ndjson or .json (before .gz or .zst) holds a JSON object on
+ * every line, and its documents are the strings under one field. Any other file is one document.
+ * Standard input ("-") has no name: it is JSONL when its first byte is '{'. A UTF-8 byte order mark
+ * at the start of a file is dropped; blank lines and empty documents are passed over. */
+#ifndef DATA_READER_H
+#define DATA_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* The longest document (for JSONL: line) that a reader accepts unless told otherwise: 1 GiB. */
+#define DOC_READER_MAX_SIZE ((size_t)1 << 30)
+
+struct document {
+    const char *bytes; /* borrowed until the next call on the reader; not NUL-terminated */
+    size_t size;       /* >= 1 */
+    const char *path;  /* borrowed from the reader */
+    int64_t line;      /* of a JSONL file, from 1; 0 for a text file */
+};
+
+struct doc_reader;
+
+/* Reads paths[0..count) in this order. The paths are copied; a missing file is noticed when its
+ * turn comes. field NULL: "text". No path at all is FATHOM_USAGE. */
+fathom_status doc_reader_open(struct doc_reader **out, const char *const *paths, size_t count,
+                              const char *field, struct error *err);
+/* One file that is in memory, which stays the caller's; `name` decides as a path does. */
+fathom_status doc_reader_open_memory(struct doc_reader **out, const char *name, const void *bytes,
+                                     size_t size, const char *field, struct error *err);
+void doc_reader_close(struct doc_reader *reader); /* accepts NULL */
+void doc_reader_set_max_size(struct doc_reader *reader, size_t max_size);
+
+/* The next document, or *is_end. A malformed line is FATHOM_BAD_INPUT and names file and line;
+ * after a failure the reader can only be closed. */
+fathom_status doc_reader_next(struct doc_reader *reader, struct document *document, bool *is_end,
+                              struct error *err);
+
+#endif
