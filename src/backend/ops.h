@@ -24,6 +24,13 @@
 
 struct stream;
 
+/* What every backend takes, so that its scratch memory has a fixed size; ops/ refuses more. */
+enum {
+    ATTENTION_WIDTH_MAX = 1152, /* Dn + Dr + Dv of one head */
+    EXPERTS_MAX = 65536,
+    SPANS_MAX = 1 << 19, /* in one call */
+};
+
 /* One sequence's part of a ragged batch. Its `count` tokens are rows [row, row + count) and stand
  * at positions [first, first + count) of their sequence. Keys and values of position p are row
  * kv_row + p of the key and value tensors. In training first = 0 and kv_row = row. */

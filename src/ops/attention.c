@@ -15,6 +15,8 @@ static void check_shape(const struct check *check, const struct attention_shape 
     check_range(check, "dim_nope", s->dim_nope, 1, INT32_MAX);
     check_range(check, "dim_rope", s->dim_rope, 0, INT32_MAX);
     check_range(check, "dim_value", s->dim_value, 1, INT32_MAX);
+    check_range(check, "the width of a head", s->dim_nope + s->dim_rope + s->dim_value, 1,
+                ATTENTION_WIDTH_MAX);
     if (s->heads > 1) {
         check_range(check, "q_stride", s->q_stride, s->dim_nope + s->dim_rope, INT32_MAX);
         check_range(check, "o_stride", s->o_stride, s->dim_value, INT32_MAX);

@@ -123,6 +123,7 @@ void check_alias(const struct check *check, struct operand written, struct opera
 
 void check_spans(const struct check *check, const struct span *spans, int64_t count, int64_t rows) {
     check_array(check, "spans", spans, count);
+    check_range(check, "span_count", count, 0, SPANS_MAX);
     int64_t end = 0;
     for (int64_t i = 0; i < count && spans; i++) {
         const struct span *s = &spans[i];

@@ -5,7 +5,7 @@
 #include "ops/check.h"
 
 static void check_gate(const struct check *check, const struct gate_shape *g) {
-    check_range(check, "experts", g->experts, 1, INT32_MAX);
+    check_range(check, "experts", g->experts, 1, EXPERTS_MAX);
     check_range(check, "active experts", g->active, 1, g->experts);
     check_range(check, "groups", g->groups, 1, g->experts);
     check_range(check, "topk_groups", g->topk_groups, 1, g->groups);
@@ -41,6 +41,7 @@ void ops_balance_fwd(struct stream *stream, const struct op_balance_fwd *op) {
     const struct check check = {stream, "balance loss"};
     const int64_t E = op->scores.cols;
     check_at_least(&check, "scores", op->scores, 0, 1);
+    check_range(&check, "experts", E, 1, EXPERTS_MAX);
     check_range(&check, "active experts", op->active, 1, E);
     check_tensor(&check, "loss", op->loss, op->span_count, 1);
     check_tensor(&check, "f", op->f, op->span_count, E);
@@ -73,7 +74,7 @@ void ops_gate_bwd(struct stream *stream, const struct op_gate_bwd *op) {
 void ops_moe_plan(struct stream *stream, const struct op_moe_plan *op) {
     if (stream_failed(stream)) return;
     const struct check check = {stream, "moe_plan"};
-    check_range(&check, "experts", op->experts, 1, INT32_MAX);
+    check_range(&check, "experts", op->experts, 1, EXPERTS_MAX);
     check_range(&check, "active experts", op->active, 1, op->experts);
     check_range(&check, "tokens", op->tokens, 0, INT32_MAX / (op->active > 0 ? op->active : 1));
     check_array(&check, "offsets", op->offsets, op->experts + 1);

@@ -31,7 +31,7 @@ void ops_matmul_grouped(struct stream *stream, const struct op_matmul_grouped *o
     if (stream_failed(stream)) return;
     const struct check check = {stream, "matmul_grouped"};
     const int64_t E = op->experts, rows = op->rows;
-    check_range(&check, "experts", E, 1, INT32_MAX);
+    check_range(&check, "experts", E, 1, EXPERTS_MAX);
     check_range(&check, "rows", rows, 0, INT32_MAX);
     check_array(&check, "offsets", op->offsets, E + 1);
     if (stream_failed(stream)) return;

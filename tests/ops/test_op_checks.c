@@ -181,6 +181,10 @@ static void attention_is_checked(void) {
     ops_attention_fwd(&stream, &op);
     expect_failure("attention: q_stride is 4, expected 5");
     op = good_attention(&span);
+    op.shape.dim_nope = ATTENTION_WIDTH_MAX;
+    ops_attention_fwd(&stream, &op);
+    expect_failure("attention: the width of a head is 1157, expected 1 to 1152");
+    op = good_attention(&span);
     op.q.cols = 19;
     ops_attention_fwd(&stream, &op);
     expect_failure("attention: q is [2, 19], expected at least [2, 20]");
@@ -226,6 +230,10 @@ static void gate_shapes_are_checked(void) {
     op.shape.groups = op.shape.topk_groups = 8; /* a group of one has no top two */
     ops_gate_fwd(&stream, &op);
     expect_failure("cannot come from 8 of 8 groups");
+    op.shape.experts = EXPERTS_MAX + 1;
+    ops_gate_fwd(&stream, &op);
+    expect_failure("gate: experts is 65537, expected 1 to 65536");
+    op.shape.experts = 8;
     op.shape.groups = op.shape.topk_groups = 1;
     op.shape.active = 9;
     ops_gate_fwd(&stream, &op);
