@@ -11,6 +11,8 @@ static void replace_controls(char *text) {
         if (*p < 0x20 || *p == 0x7f) *p = '?';
 }
 
+static void set_text(struct error *err, fathom_status status, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 static void set_text(struct error *err, fathom_status status, const char *format, va_list args) {
     err->status = status;
     vsnprintf(err->text, sizeof err->text, format, args);

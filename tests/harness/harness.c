@@ -22,6 +22,7 @@ static int message_fd = -1;
 static char context[512];
 static char directory[512];
 
+static void send_message(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 static void send_message(const char *format, va_list args) {
     char text[MESSAGE_MAX];
     int size = vsnprintf(text, sizeof text, format, args);
