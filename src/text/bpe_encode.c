@@ -1,0 +1,261 @@
+/* BPE of one piece: apply the merge of lowest rank, the leftmost of equals, until none applies.
+ * Short pieces scan; long ones keep the candidate merges in a heap, so the time is n log n. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "text/tokenizer_data.h"
+
+enum {
+    SCAN_LIMIT = 48,       /* symbols up to which scanning beats the heap */
+    CACHE_SLOTS = 1 << 14, /* words; direct-mapped */
+    CACHE_WORD = 24,       /* bytes of a word that is cached */
+    CACHE_IDS = 8,
+};
+
+struct cached_word {
+    uint8_t size; /* bytes; 0: empty */
+    uint8_t count;
+    char bytes[CACHE_WORD];
+    int32_t ids[CACHE_IDS];
+};
+
+/* A symbol of a long piece: a doubly linked list in an array. */
+struct symbol {
+    int32_t id; /* -1: merged into its left neighbour */
+    int32_t previous, next;
+};
+/* A candidate: symbols left and its next, as they were when it was found. */
+struct candidate {
+    int32_t rank, left;
+    int32_t left_id, right_id, result;
+};
+
+struct encoder {
+    const struct tokenizer *tokenizer;
+    struct cached_word *cache; /* [CACHE_SLOTS] */
+    struct symbol *symbols;
+    size_t symbol_capacity;
+    struct candidate *heap;
+    size_t heap_count, heap_capacity;
+};
+
+fathom_status encoder_new(struct encoder **out, const struct tokenizer *tokenizer,
+                          struct error *err) {
+    struct encoder *e = NULL;
+    *out = NULL;
+    TRY(MEM_NEW(&e, 1, "an encoder", err));
+    e->tokenizer = tokenizer;
+    fathom_status status = MEM_NEW(&e->cache, CACHE_SLOTS, "an encoder", err);
+    if (status != FATHOM_OK)
+        encoder_free(e);
+    else
+        *out = e;
+    return status;
+}
+
+void encoder_free(struct encoder *e) {
+    if (!e) return;
+    mem_free(e->cache);
+    mem_free(e->symbols);
+    mem_free(e->heap);
+    mem_free(e);
+}
+
+/* ---- lists of ids ---- */
+
+static fathom_status list_reserve(struct token_list *list, size_t more, struct error *err) {
+    size_t need = 0, capacity = list->capacity ? list->capacity : 64;
+    if (!size_add(list->count, more, &need)) RAISE(FATHOM_NO_MEMORY, "too many tokens");
+    if (need <= list->capacity) return FATHOM_OK;
+    while (capacity < need) capacity *= 2;
+    TRY(mem_grow((void **)&list->ids, list->count, capacity, sizeof *list->ids, "tokens", err));
+    list->capacity = capacity;
+    return FATHOM_OK;
+}
+
+fathom_status token_list_add(struct token_list *list, int32_t id, struct error *err) {
+    TRY(list_reserve(list, 1, err));
+    list->ids[list->count++] = id;
+    return FATHOM_OK;
+}
+
+void token_list_free(struct token_list *list) {
+    mem_free(list->ids);
+    *list = (struct token_list){0};
+}
+
+/* ---- short pieces ---- */
+
+/* Merges ids[0..count) in place; returns the new count. */
+static size_t merge_scan(const struct tokenizer *t, int32_t *ids, size_t count) {
+    int32_t ranks[SCAN_LIMIT], results[SCAN_LIMIT];
+    for (size_t i = 0; i + 1 < count; i++)
+        ranks[i] = tokenizer_merge_rank(t, ids[i], ids[i + 1], &results[i]);
+    while (count > 1) {
+        size_t best = count;
+        for (size_t i = 0; i + 1 < count; i++)
+            if (ranks[i] >= 0 && (best == count || ranks[i] < ranks[best])) best = i;
+        if (best == count) break;
+        ids[best] = results[best];
+        count--;
+        memmove(ids + best + 1, ids + best + 2, (count - best - 1) * sizeof *ids);
+        memmove(ranks + best + 1, ranks + best + 2, (count - best - 1) * sizeof *ranks);
+        memmove(results + best + 1, results + best + 2, (count - best - 1) * sizeof *results);
+        if (best > 0)
+            ranks[best - 1] = tokenizer_merge_rank(t, ids[best - 1], ids[best], &results[best - 1]);
+        if (best + 1 < count)
+            ranks[best] = tokenizer_merge_rank(t, ids[best], ids[best + 1], &results[best]);
+    }
+    return count;
+}
+
+/* ---- long pieces ---- */
+
+static bool comes_first(const struct candidate *a, const struct candidate *b) {
+    return a->rank != b->rank ? a->rank < b->rank : a->left < b->left;
+}
+
+static void heap_push(struct encoder *e, struct candidate c) {
+    size_t at = e->heap_count++;
+    while (at > 0 && comes_first(&c, &e->heap[(at - 1) / 2])) {
+        e->heap[at] = e->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    e->heap[at] = c;
+}
+
+static struct candidate heap_pop(struct encoder *e) {
+    struct candidate top = e->heap[0], last = e->heap[--e->heap_count];
+    size_t at = 0;
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= e->heap_count) break;
+        if (child + 1 < e->heap_count && comes_first(&e->heap[child + 1], &e->heap[child])) child++;
+        if (!comes_first(&e->heap[child], &last)) break;
+        e->heap[at] = e->heap[child];
+        at = child;
+    }
+    if (e->heap_count > 0) e->heap[at] = last;
+    return top;
+}
+
+static void push_pair(struct encoder *e, int32_t left) {
+    if (left < 0 || e->symbols[left].next < 0) return;
+    int32_t right_id = e->symbols[e->symbols[left].next].id, left_id = e->symbols[left].id;
+    struct candidate c = {.left = left, .left_id = left_id, .right_id = right_id};
+    c.rank = tokenizer_merge_rank(e->tokenizer, left_id, right_id, &c.result);
+    if (c.rank >= 0) heap_push(e, c);
+}
+
+/* Every merge removes a symbol and adds at most two candidates: 3n in all. */
+static fathom_status long_reserve(struct encoder *e, size_t count, struct error *err) {
+    if (count > e->symbol_capacity) {
+        TRY(mem_grow((void **)&e->symbols, 0, count, sizeof *e->symbols, "a long word", err));
+        e->symbol_capacity = count;
+    }
+    if (3 * count > e->heap_capacity) {
+        TRY(mem_grow((void **)&e->heap, 0, 3 * count, sizeof *e->heap, "a long word", err));
+        e->heap_capacity = 3 * count;
+    }
+    return FATHOM_OK;
+}
+
+static void merge_heap(struct encoder *e) {
+    while (e->heap_count > 0) {
+        struct candidate c = heap_pop(e);
+        struct symbol *left = &e->symbols[c.left];
+        if (left->id != c.left_id || left->next < 0) continue;
+        struct symbol *right = &e->symbols[left->next];
+        if (right->id != c.right_id) continue;
+        left->id = c.result;
+        left->next = right->next;
+        right->id = -1;
+        if (left->next >= 0) e->symbols[left->next].previous = c.left;
+        push_pair(e, left->previous);
+        push_pair(e, c.left);
+    }
+}
+
+static fathom_status encode_long(struct encoder *e, const unsigned char *bytes, size_t size,
+                                 struct token_list *out, struct error *err) {
+    if (size > INT32_MAX / 4)
+        RAISE(FATHOM_UNSUPPORTED, "a word of %zu bytes is too long to encode", size);
+    TRY(long_reserve(e, size, err));
+    TRY(list_reserve(out, size, err));
+    e->heap_count = 0;
+    for (size_t i = 0; i < size; i++)
+        e->symbols[i] = (struct symbol){.id = e->tokenizer->byte_id[bytes[i]],
+                                        .previous = (int32_t)i - 1,
+                                        .next = i + 1 < size ? (int32_t)i + 1 : -1};
+    for (size_t i = 0; i < size; i++) push_pair(e, (int32_t)i);
+    merge_heap(e);
+    for (int32_t i = 0; i >= 0; i = e->symbols[i].next) out->ids[out->count++] = e->symbols[i].id;
+    return FATHOM_OK;
+}
+
+/* ---- pieces ---- */
+
+static fathom_status encode_piece(struct encoder *e, const unsigned char *bytes, size_t size,
+                                  struct token_list *out, struct error *err) {
+    int32_t ids[SCAN_LIMIT];
+    if (size > SCAN_LIMIT) return encode_long(e, bytes, size, out, err);
+    struct cached_word *word = NULL;
+    if (size <= CACHE_WORD) {
+        word = &e->cache[hash_bytes(bytes, size) % CACHE_SLOTS];
+        if (word->size == size && memcmp(word->bytes, bytes, size) == 0) {
+            TRY(list_reserve(out, word->count, err));
+            memcpy(out->ids + out->count, word->ids, word->count * sizeof *ids);
+            out->count += word->count;
+            return FATHOM_OK;
+        }
+    }
+    for (size_t i = 0; i < size; i++) ids[i] = e->tokenizer->byte_id[bytes[i]];
+    size_t count = merge_scan(e->tokenizer, ids, size);
+    TRY(list_reserve(out, count, err));
+    memcpy(out->ids + out->count, ids, count * sizeof *ids);
+    out->count += count;
+    if (word && count <= CACHE_IDS) {
+        word->size = (uint8_t)size;
+        word->count = (uint8_t)count;
+        memcpy(word->bytes, bytes, size);
+        memcpy(word->ids, ids, count * sizeof *ids);
+    }
+    return FATHOM_OK;
+}
+
+static fathom_status encode_plain(struct encoder *e, const unsigned char *text, size_t size,
+                                  struct token_list *out, struct error *err) {
+    struct pretokenizer p;
+    size_t begin = 0, end = 0;
+    pretokenizer_start(&p, e->tokenizer->pretokenizer, text, size);
+    while (pretokenizer_next(&p, &begin, &end))
+        TRY(encode_piece(e, text + begin, end - begin, out, err));
+    return FATHOM_OK;
+}
+
+/* Splits at the added tokens of a pass (0: not normalized, 1: normalized), leftmost and longest. */
+static fathom_status encode_pass(struct encoder *e, const unsigned char *text, size_t size,
+                                 int pass, struct token_list *out, struct error *err) {
+    const struct tokenizer *t = e->tokenizer;
+    if (pass == 2) return encode_plain(e, text, size, out, err);
+    size_t done = 0;
+    for (size_t at = 0; at < size;) {
+        size_t length = 0;
+        int32_t id = added_list_match(&t->added[pass], t, text + at, size - at, &length);
+        if (id < 0) {
+            at++;
+            continue;
+        }
+        TRY(encode_pass(e, text + done, at - done, pass + 1, out, err));
+        TRY(token_list_add(out, id, err));
+        at += length;
+        done = at;
+    }
+    return encode_pass(e, text + done, size - done, pass + 1, out, err);
+}
+
+fathom_status encoder_encode(struct encoder *e, const char *text, size_t size, bool parse_added,
+                             struct token_list *out, struct error *err) {
+    return encode_pass(e, (const unsigned char *)text, size, parse_added ? 0 : 2, out, err);
+}

@@ -1,0 +1,278 @@
+#include "text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "text/tokenizer_data.h"
+
+/* ---- building ---- */
+
+fathom_status tokenizer_new(struct tokenizer **out, int32_t vocab_size, struct error *err) {
+    struct tokenizer *t = NULL;
+    *out = NULL;
+    TRY(MEM_NEW(&t, 1, "the tokenizer", err));
+    t->vocab_size = vocab_size;
+    t->bos = t->eos = -1;
+    fathom_status status = MEM_NEW(&t->offset, vocab_size, "the tokenizer", err);
+    if (status == FATHOM_OK) status = MEM_NEW(&t->length, vocab_size, "the tokenizer", err);
+    if (status == FATHOM_OK) status = MEM_NEW(&t->flags, vocab_size, "the tokenizer", err);
+    if (status != FATHOM_OK)
+        tokenizer_free(t);
+    else
+        *out = t;
+    return status;
+}
+
+void tokenizer_free(struct tokenizer *t) {
+    if (!t) return;
+    text_free(&t->bytes);
+    mem_free(t->offset);
+    mem_free(t->length);
+    mem_free(t->flags);
+    mem_free(t->merges);
+    mem_free(t->pairs);
+    mem_free(t->token_slots);
+    mem_free(t->added[0].ids);
+    mem_free(t->added[1].ids);
+    mem_free(t->chat_template);
+    mem_free(t);
+}
+
+fathom_status tokenizer_set_token(struct tokenizer *t, int32_t id, const void *bytes, size_t size,
+                                  unsigned flags, const char *what, struct error *err) {
+    if (id < 0 || id >= t->vocab_size)
+        RAISE(FATHOM_BAD_INPUT, "%s: token id %d is outside [0, %d)", what, id, t->vocab_size);
+    if (size == 0 || size > TOKEN_MAX_BYTES)
+        RAISE(FATHOM_BAD_INPUT, "%s: token %d has %zu bytes, but must have 1 to %d", what, id, size,
+              TOKEN_MAX_BYTES);
+    bool is_again = t->flags[id] & TOKEN_EXISTS;
+    bool is_same = is_again && t->length[id] == size &&
+                   memcmp(text_data(&t->bytes) + t->offset[id], bytes, size) == 0;
+    if (is_again && !is_same)
+        RAISE(FATHOM_BAD_INPUT, "%s: token id %d stands for two texts", what, id);
+    if (!is_again) {
+        t->offset[id] = t->bytes.size;
+        t->length[id] = (uint32_t)size;
+        text_append(&t->bytes, bytes, size);
+    }
+    t->flags[id] |= (uint8_t)(flags | TOKEN_EXISTS);
+    return text_check(&t->bytes, err);
+}
+
+const char *tokenizer_token_bytes(const struct tokenizer *t, int32_t id, size_t *size) {
+    if (id < 0 || id >= t->vocab_size || !(t->flags[id] & TOKEN_EXISTS)) {
+        *size = 0;
+        return "";
+    }
+    *size = t->length[id];
+    return text_data(&t->bytes) + t->offset[id];
+}
+
+/* ---- tables ---- */
+
+/* A power of two of at least twice the count. */
+static size_t table_size(size_t count) {
+    size_t size = 16;
+    while (size < 2 * count) size *= 2;
+    return size;
+}
+
+static size_t pair_slot(uint64_t pair, size_t mask) {
+    uint64_t h = pair * 0x9e3779b97f4a7c15u;
+    return (size_t)(h ^ h >> 32) & mask;
+}
+
+static fathom_status make_pairs(struct tokenizer *t, struct error *err) {
+    size_t size = table_size(t->merge_count);
+    TRY(mem_new_raw((void **)&t->pairs, size, sizeof *t->pairs, "the merges", err));
+    memset(t->pairs, 0xff, size * sizeof *t->pairs);
+    t->pair_mask = size - 1;
+    for (size_t rank = 0; rank < t->merge_count; rank++) {
+        const struct merge *m = &t->merges[rank];
+        uint64_t pair = (uint64_t)(uint32_t)m->left << 32 | (uint32_t)m->right;
+        size_t at = pair_slot(pair, t->pair_mask);
+        while (t->pairs[at].pair != UINT64_MAX && t->pairs[at].pair != pair)
+            at = (at + 1) & t->pair_mask;
+        if (t->pairs[at].pair == pair) continue; /* said twice: the first rank counts */
+        t->pairs[at] = (struct merge_slot){pair, (int32_t)rank, m->result};
+    }
+    return FATHOM_OK;
+}
+
+int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t right,
+                             int32_t *result) {
+    uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    size_t at = pair_slot(pair, t->pair_mask);
+    while (t->pairs[at].pair != pair) {
+        if (t->pairs[at].pair == UINT64_MAX) return -1;
+        at = (at + 1) & t->pair_mask;
+    }
+    *result = t->pairs[at].result;
+    return t->pairs[at].rank;
+}
+
+/* Added tokens are found by their own lists; an ordinary token with the same bytes stays. */
+static bool is_ordinary(const struct tokenizer *t, int32_t id) {
+    return (t->flags[id] & (TOKEN_EXISTS | TOKEN_ADDED)) == TOKEN_EXISTS;
+}
+
+fathom_status tokenizer_index(struct tokenizer *t, const char *what, struct error *err) {
+    size_t size = table_size((size_t)t->vocab_size);
+    TRY(mem_new_raw((void **)&t->token_slots, size, sizeof *t->token_slots, "the tokens", err));
+    memset(t->token_slots, 0xff, size * sizeof *t->token_slots);
+    t->token_mask = size - 1;
+    for (int32_t id = 0; id < t->vocab_size; id++) {
+        size_t length = 0;
+        if (!is_ordinary(t, id)) continue;
+        const char *bytes = tokenizer_token_bytes(t, id, &length);
+        int32_t other = tokenizer_ordinary(t, bytes, length);
+        if (other >= 0)
+            RAISE(FATHOM_BAD_INPUT, "%s: tokens %d and %d stand for the same bytes", what, other,
+                  id);
+        size_t at = (size_t)hash_bytes(bytes, length) & t->token_mask;
+        while (t->token_slots[at] >= 0) at = (at + 1) & t->token_mask;
+        t->token_slots[at] = id;
+    }
+    return FATHOM_OK;
+}
+
+int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t size) {
+    size_t at = (size_t)hash_bytes(bytes, size) & t->token_mask;
+    for (; t->token_slots[at] >= 0; at = (at + 1) & t->token_mask) {
+        size_t length = 0;
+        const char *own = tokenizer_token_bytes(t, t->token_slots[at], &length);
+        if (length == size && memcmp(own, bytes, size) == 0) return t->token_slots[at];
+    }
+    return -1;
+}
+
+/* Everything that decides how a text is encoded. */
+static fathom_status make_hash(struct tokenizer *t, struct error *err) {
+    struct checksum *sum = NULL;
+    TRY(checksum_new(&sum, err));
+    const char *name = pretokenizer_name(t->pretokenizer);
+    checksum_add(sum, name, strlen(name));
+    for (int32_t id = 0; id < t->vocab_size; id++) {
+        size_t length = 0;
+        const char *bytes = tokenizer_token_bytes(t, id, &length);
+        uint32_t head[] = {t->flags[id], (uint32_t)length};
+        checksum_add(sum, head, sizeof head);
+        checksum_add(sum, bytes, length);
+    }
+    checksum_add(sum, t->merges, t->merge_count * sizeof *t->merges);
+    t->hash = checksum_value(sum);
+    checksum_free(sum);
+    return FATHOM_OK;
+}
+
+fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct error *err) {
+    TRY(make_pairs(t, err));
+    for (int byte = 0; byte < 256; byte++) {
+        unsigned char c = (unsigned char)byte;
+        t->byte_id[byte] = tokenizer_ordinary(t, &c, 1);
+        if (t->byte_id[byte] < 0)
+            RAISE(FATHOM_BAD_INPUT,
+                  "%s: no token for byte 0x%02x, so not every text can be encoded", what, byte);
+    }
+    TRY(added_list_make(&t->added[0], t, false, err));
+    TRY(added_list_make(&t->added[1], t, true, err));
+    return make_hash(t, err);
+}
+
+/* ---- what is known of it ---- */
+
+int32_t tokenizer_vocab_size(const struct tokenizer *t) { return t->vocab_size; }
+int32_t tokenizer_bos(const struct tokenizer *t) { return t->bos; }
+int32_t tokenizer_eos(const struct tokenizer *t) { return t->eos; }
+const char *tokenizer_chat_template(const struct tokenizer *t) { return t->chat_template; }
+uint64_t tokenizer_hash(const struct tokenizer *t) { return t->hash; }
+
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
+    return id >= 0 && id < t->vocab_size && (t->flags[id] & TOKEN_SPECIAL);
+}
+
+int32_t tokenizer_find(const struct tokenizer *t, const char *bytes, size_t size) {
+    for (int pass = 0; pass < 2; pass++) {
+        size_t length = 0;
+        int32_t id =
+            added_list_match(&t->added[pass], t, (const unsigned char *)bytes, size, &length);
+        if (id >= 0 && length == size) return id;
+    }
+    return tokenizer_ordinary(t, bytes, size);
+}
+
+/* ---- added tokens ---- */
+
+static int compare_bytes(const char *a, size_t a_size, const char *b, size_t b_size) {
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+/* Insertion into a sorted list; added tokens are hundreds. */
+static void list_insert(struct added_list *list, const struct tokenizer *t, int32_t id) {
+    size_t size = 0, other_size = 0;
+    const char *bytes = tokenizer_token_bytes(t, id, &size);
+    size_t at = list->count++;
+    while (at > 0) {
+        const char *other = tokenizer_token_bytes(t, list->ids[at - 1], &other_size);
+        if (compare_bytes(other, other_size, bytes, size) <= 0) break;
+        list->ids[at] = list->ids[at - 1];
+        at--;
+    }
+    list->ids[at] = id;
+    unsigned char first = (unsigned char)bytes[0];
+    list->first[first / 8] |= (uint8_t)(1 << first % 8);
+}
+
+fathom_status added_list_make(struct added_list *list, const struct tokenizer *t,
+                              bool is_normalized, struct error *err) {
+    size_t count = 0;
+    for (int32_t id = 0; id < t->vocab_size; id++) count += (t->flags[id] & TOKEN_ADDED) != 0;
+    TRY(MEM_NEW(&list->ids, count, "the added tokens", err));
+    for (int32_t id = 0; id < t->vocab_size; id++) {
+        bool is_in = t->flags[id] & TOKEN_ADDED;
+        if (is_in && !(t->flags[id] & TOKEN_NORMALIZED) == !is_normalized) list_insert(list, t, id);
+    }
+    return FATHOM_OK;
+}
+
+/* Byte `at` of the i-th token of the list, or -1 where it has ended. */
+static int added_byte(const struct added_list *list, const struct tokenizer *t, size_t i,
+                      size_t at) {
+    size_t size = 0;
+    const char *bytes = tokenizer_token_bytes(t, list->ids[i], &size);
+    return at < size ? (unsigned char)bytes[at] : -1;
+}
+
+/* First index in [low, high) whose byte `at` is >= value. */
+static size_t added_bound(const struct added_list *list, const struct tokenizer *t, size_t low,
+                          size_t high, size_t at, int value) {
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (added_byte(list, t, middle, at) < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int32_t added_list_match(const struct added_list *list, const struct tokenizer *t,
+                         const unsigned char *text, size_t size, size_t *length) {
+    int32_t best = -1;
+    size_t low = 0, high = list->count;
+    if (size == 0 || !(list->first[text[0] / 8] >> text[0] % 8 & 1)) return -1;
+    for (size_t at = 0; low < high; at++) {
+        if (added_byte(list, t, low, at) < 0) { /* sorted: the one that ends here stands first */
+            best = list->ids[low++];
+            *length = at;
+        }
+        if (at == size) break;
+        low = added_bound(list, t, low, high, at, text[at]);
+        high = added_bound(list, t, low, high, at, text[at] + 1);
+    }
+    return best;
+}

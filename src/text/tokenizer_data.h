@@ -1,0 +1,77 @@
+/* What a tokenizer is made of; for the files of text/ only. */
+#ifndef TEXT_TOKENIZER_DATA_H
+#define TEXT_TOKENIZER_DATA_H
+
+#include "text/pretokenizer.h"
+#include "text/tokenizer.h"
+
+enum { TOKENIZER_MAX_VOCAB = 1 << 24, TOKEN_MAX_BYTES = 65535 };
+
+/* Flags of a token id. */
+enum { TOKEN_EXISTS = 1, TOKEN_ADDED = 2, TOKEN_SPECIAL = 4, TOKEN_NORMALIZED = 8 };
+
+struct merge {
+    int32_t left, right, result; /* result is the token of left's bytes and then right's */
+};
+
+/* An open-addressing table from a pair of ids to a merge's rank. */
+struct merge_slot {
+    uint64_t pair; /* left << 32 | right; ~0: empty */
+    int32_t rank, result;
+};
+
+/* Added tokens of one pass, sorted by bytes, so that matching narrows a range byte by byte. */
+struct added_list {
+    int32_t *ids;
+    size_t count;
+    uint8_t first[256 / 8]; /* bit set of first bytes */
+};
+
+struct tokenizer {
+    enum pretokenizer_kind pretokenizer;
+    int32_t vocab_size; /* largest id + 1 */
+    struct text bytes;  /* every token's bytes, one after the other */
+    size_t *offset;     /* [vocab_size] into bytes */
+    uint32_t *length;   /* [vocab_size] */
+    uint8_t *flags;     /* [vocab_size] */
+    int32_t byte_id[256];
+    struct merge *merges; /* by rank */
+    size_t merge_count;
+    struct merge_slot *pairs;
+    size_t pair_mask;
+    int32_t *token_slots; /* open addressing by token bytes; -1: empty; added tokens not in it */
+    size_t token_mask;
+    struct added_list added[2]; /* matched first: not normalized; then: normalized */
+    int32_t bos, eos;
+    char *chat_template;
+    uint64_t hash;
+};
+
+/* Builds in order: new, add tokens and merges (ids ascending not required), finish. On failure the
+ * caller frees. */
+fathom_status tokenizer_new(struct tokenizer **out, int32_t vocab_size, struct error *err);
+fathom_status tokenizer_set_token(struct tokenizer *t, int32_t id, const void *bytes, size_t size,
+                                  unsigned flags, const char *what, struct error *err);
+/* After the last token: lets tokenizer_ordinary find them. */
+fathom_status tokenizer_index(struct tokenizer *t, const char *what, struct error *err);
+/* After the merges, which the caller allocates with mem_new and the tokenizer then owns: makes the
+ * other tables and the hash. Every byte must have a token. */
+fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct error *err);
+
+/* rank of a pair, or -1; *result its token. */
+int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t right,
+                             int32_t *result);
+/* Ordinary token of these bytes, or -1. */
+int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t size);
+/* Ids whose flags have `all`, sorted by bytes. */
+fathom_status added_list_make(struct added_list *list, const struct tokenizer *t,
+                              bool is_normalized, struct error *err);
+/* The longest added token at text[0..size), or -1; *length its bytes. */
+int32_t added_list_match(const struct added_list *list, const struct tokenizer *t,
+                         const unsigned char *text, size_t size, size_t *length);
+
+/* GPT-2's table of printable characters for bytes: the spelling of tokens in JSON. */
+uint32_t byte_to_character(unsigned char byte);
+int character_to_byte(uint32_t code); /* -1: none */
+
+#endif

@@ -1,0 +1,144 @@
+/* Writing tokenizer.json and tokenizer_config.json. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "text/tokenizer_data.h"
+
+/* A token's bytes in GPT-2's characters. */
+static void spell(struct text *out, const char *bytes, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char character[4];
+        int length = utf8_encode(byte_to_character((unsigned char)bytes[i]), character);
+        text_append(out, character, (size_t)length);
+    }
+}
+
+static void put_spelled(struct text *out, const struct tokenizer *t, int32_t id,
+                        struct text *scratch) {
+    size_t size = 0;
+    const char *bytes = tokenizer_token_bytes(t, id, &size);
+    text_clear(scratch);
+    if (t->flags[id] & TOKEN_ADDED)
+        text_append(scratch, bytes, size);
+    else
+        spell(scratch, bytes, size);
+    json_write_string(out, text_data(scratch), scratch->size);
+}
+
+static void put_flag(struct text *out, const char *key, bool value) {
+    text_printf(out, ", \"%s\": %s", key, value ? "true" : "false");
+}
+
+static void put_added(struct text *out, const struct tokenizer *t, struct text *scratch) {
+    const char *comma = "";
+    text_append_string(out, "  \"added_tokens\": [");
+    for (int32_t id = 0; id < t->vocab_size; id++) {
+        if (!(t->flags[id] & TOKEN_ADDED)) continue;
+        text_printf(out, "%s\n    {\"id\": %d, \"content\": ", comma, id);
+        put_spelled(out, t, id, scratch);
+        put_flag(out, "single_word", false);
+        put_flag(out, "lstrip", false);
+        put_flag(out, "rstrip", false);
+        put_flag(out, "normalized", t->flags[id] & TOKEN_NORMALIZED);
+        put_flag(out, "special", t->flags[id] & TOKEN_SPECIAL);
+        text_append_char(out, '}');
+        comma = ",";
+    }
+    text_append_string(out, "\n  ],\n");
+}
+
+static void put_model(struct text *out, const struct tokenizer *t, struct text *scratch) {
+    const char *comma = "";
+    text_append_string(out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
+                            "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
+                            "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
+                            "    \"byte_fallback\": false,\n    \"vocab\": {");
+    for (int32_t id = 0; id < t->vocab_size; id++) {
+        if (!(t->flags[id] & TOKEN_EXISTS)) continue;
+        text_printf(out, "%s\n      ", comma);
+        put_spelled(out, t, id, scratch);
+        text_printf(out, ": %d", id);
+        comma = ",";
+    }
+    text_append_string(out, "\n    },\n    \"merges\": [");
+    for (size_t rank = 0; rank < t->merge_count; rank++) {
+        size_t size = 0;
+        text_clear(scratch);
+        const char *bytes = tokenizer_token_bytes(t, t->merges[rank].left, &size);
+        spell(scratch, bytes, size);
+        text_append_char(scratch, ' ');
+        bytes = tokenizer_token_bytes(t, t->merges[rank].right, &size);
+        spell(scratch, bytes, size);
+        text_append_string(out, rank ? ",\n      " : "\n      ");
+        json_write_string(out, text_data(scratch), scratch->size);
+    }
+    text_append_string(out, "\n    ]\n  }\n");
+}
+
+static void put_tokenizer(struct text *out, const struct tokenizer *t, struct text *scratch) {
+    text_append_string(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
+                            "  \"padding\": null,\n");
+    put_added(out, t, scratch);
+    text_append_string(out, "  \"normalizer\": null,\n");
+    text_printf(out, "  \"pre_tokenizer\": %s,\n", pretokenizer_json(t->pretokenizer));
+    text_append_string(
+        out, "  \"post_processor\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
+             "\"trim_offsets\": false, \"use_regex\": true},\n"
+             "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
+             "\"trim_offsets\": true, \"use_regex\": true},\n");
+    put_model(out, t, scratch);
+    text_append_string(out, "}\n");
+}
+
+static void put_named(struct text *out, const struct tokenizer *t, const char *key, int32_t id,
+                      struct text *scratch) {
+    text_printf(out, "  \"%s\": ", key);
+    if (id >= 0)
+        put_spelled(out, t, id, scratch);
+    else
+        text_append_string(out, "null");
+    text_append_string(out, ",\n");
+}
+
+static void put_config(struct text *out, const struct tokenizer *t, struct text *scratch) {
+    text_append_string(out, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n"
+                            "  \"add_bos_token\": false,\n  \"add_eos_token\": false,\n"
+                            "  \"clean_up_tokenization_spaces\": false,\n");
+    put_named(out, t, "bos_token", t->bos, scratch);
+    put_named(out, t, "eos_token", t->eos, scratch);
+    put_named(out, t, "pad_token", t->eos, scratch);
+    if (t->chat_template) {
+        text_append_string(out, "  \"chat_template\": ");
+        json_write_string(out, t->chat_template, strlen(t->chat_template));
+        text_append_string(out, ",\n");
+    }
+    text_append_string(out, "  \"unk_token\": null\n}\n");
+}
+
+static fathom_status write_file(const char *directory, const char *name, const struct text *text,
+                                struct error *err) {
+    char *path = NULL;
+    struct file_writer *file = NULL;
+    TRY(text_check(text, err));
+    TRY(path_join(&path, directory, name, err));
+    fathom_status status = file_writer_open(&file, path, err);
+    mem_free(path);
+    TRY(status);
+    file_writer_put(file, text_data(text), text->size);
+    return file_writer_commit(file, err);
+}
+
+fathom_status tokenizer_save(const struct tokenizer *t, const char *directory, struct error *err) {
+    struct text out = {0}, scratch = {0};
+    put_tokenizer(&out, t, &scratch);
+    out.failed |= scratch.failed;
+    fathom_status status = write_file(directory, "tokenizer.json", &out, err);
+    text_clear(&out);
+    put_config(&out, t, &scratch);
+    out.failed |= scratch.failed;
+    if (status == FATHOM_OK) status = write_file(directory, "tokenizer_config.json", &out, err);
+    text_free(&out);
+    text_free(&scratch);
+    return status;
+}

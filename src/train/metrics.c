@@ -1,0 +1,201 @@
+#include "train/metrics.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "train/tensorboard.h"
+
+enum { MAX_METRICS_BYTES = 1 << 30 };
+
+struct metrics {
+    FILE *lines, *events;
+    struct text buffer;
+    int failure; /* errno of the first failed write */
+};
+
+/* ---- opening ---- */
+
+/* The step of a metrics line, or INT64_MAX when it is not a whole one (a torn last line). */
+static int64_t step_of_line(const char *line, size_t size) {
+    json_node *root = NULL;
+    int64_t step = INT64_MAX;
+    if (json_parse(&root, line, size, "metrics.jsonl", NULL) == FATHOM_OK)
+        json_get_i64(root, "step", &step, "metrics.jsonl", NULL);
+    json_free(root);
+    return step;
+}
+
+/* Bytes of `text` up to the first line beyond last_step. */
+static size_t kept_bytes(const char *text, size_t size, int64_t last_step) {
+    size_t kept = 0;
+    while (kept < size) {
+        const char *end = memchr(text + kept, '\n', size - kept);
+        if (!end) break;
+        size_t length = (size_t)(end - text) - kept;
+        if (step_of_line(text + kept, length) > last_step) break;
+        kept += length + 1;
+    }
+    return kept;
+}
+
+static fathom_status cut_lines(const char *path, int64_t last_step, struct error *err) {
+    char *text = NULL;
+    size_t size = 0;
+    if (!path_exists(path)) return FATHOM_OK;
+    TRY(file_read(path, MAX_METRICS_BYTES, &text, &size, err));
+    size_t kept = kept_bytes(text, size, last_step);
+    mem_free(text);
+    if (kept < size && truncate(path, (off_t)kept) != 0)
+        return error_set_errno(err, errno, "%s: cannot be cut to step %lld", path,
+                               (long long)last_step);
+    return FATHOM_OK;
+}
+
+static fathom_status open_append(FILE **out, const char *path, struct error *err) {
+    *out = fopen(path, "ae");
+    if (!*out) return error_set_errno(err, errno, "%s: cannot be opened", path);
+    return FATHOM_OK;
+}
+
+static fathom_status metrics_fill(struct metrics *m, const char *directory, int64_t last_step,
+                                  struct error *err) {
+    char name[128];
+    char *path = NULL;
+    TRY(path_join(&path, directory, "metrics.jsonl", err));
+    fathom_status status = cut_lines(path, last_step, err);
+    if (status == FATHOM_OK) status = open_append(&m->lines, path, err);
+    mem_free(path);
+    TRY(status);
+
+    snprintf(name, sizeof name, "events.out.tfevents.%lld.fathom.%lld", (long long)clock_wall(),
+             (long long)last_step);
+    TRY(path_join(&path, directory, name, err));
+    status = open_append(&m->events, path, err);
+    mem_free(path);
+    TRY(status);
+    tensorboard_begin(&m->buffer, clock_wall());
+    if (fwrite(text_data(&m->buffer), 1, m->buffer.size, m->events) != m->buffer.size)
+        m->failure = errno;
+    return FATHOM_OK;
+}
+
+fathom_status metrics_open(struct metrics **out, const char *directory, int64_t last_step,
+                           struct error *err) {
+    struct metrics *m = NULL;
+    *out = NULL;
+    TRY(MEM_NEW(&m, 1, "metrics", err));
+    fathom_status status = metrics_fill(m, directory, last_step, err);
+    if (status != FATHOM_OK)
+        metrics_close(m);
+    else
+        *out = m;
+    return status;
+}
+
+void metrics_close(struct metrics *m) {
+    if (!m) return;
+    if (m->lines) fclose(m->lines);
+    if (m->events) fclose(m->events);
+    text_free(&m->buffer);
+    mem_free(m);
+}
+
+/* ---- writing ---- */
+
+static void put_number(struct text *out, const char *key, double value) {
+    text_printf(out, ", \"%s\": ", key);
+    json_write_f32(out, (float)value);
+}
+
+static void put_layers(struct text *out, const struct step_metrics *s) {
+    text_append_string(out, ", \"max_violation\": [");
+    for (int64_t i = 0; i < s->moe_layers; i++) {
+        if (i > 0) text_append_string(out, ", ");
+        json_write_f32(out, (float)s->max_violation[i]);
+    }
+    text_append_string(out, "], \"dead_experts\": [");
+    for (int64_t i = 0; i < s->moe_layers; i++)
+        text_printf(out, "%s%lld", i > 0 ? ", " : "", (long long)s->dead_experts[i]);
+    text_append_char(out, ']');
+}
+
+static void put_line(struct text *out, const struct metrics_line *line, double tokens) {
+    const struct step_metrics *s = line->metrics;
+    text_printf(out, "{\"step\": %lld, \"tokens\": %lld", (long long)line->step,
+                (long long)line->tokens_seen);
+    put_number(out, "loss", s->loss_main);
+    put_number(out, "mtp_loss", s->loss_mtp);
+    put_number(out, "balance_loss", s->loss_balance);
+    put_number(out, "total_loss", s->loss_total);
+    put_number(out, "learning_rate", s->learning_rate);
+    put_number(out, "grad_norm", s->grad_norm);
+    put_number(out, "seconds", line->seconds);
+    put_number(out, "tokens_per_second", tokens / line->seconds);
+    put_number(out, "gflops", line->flops / line->seconds * 1e-9);
+    if (line->peak > 0) put_number(out, "peak_share", line->flops / line->seconds / line->peak);
+    if (!isnan(line->heldout)) put_number(out, "heldout_loss", line->heldout);
+    if (s->moe_layers > 0) put_layers(out, s);
+    text_append_string(out, "}\n");
+}
+
+static double mean_of(const double *values, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += values[i];
+    return count > 0 ? sum / (double)count : 0;
+}
+
+static void put_event(struct text *out, const struct metrics_line *line, double tokens) {
+    const struct step_metrics *s = line->metrics;
+    struct tensorboard_scalar scalars[16];
+    size_t count = 0;
+    scalars[count++] = (struct tensorboard_scalar){"loss/main", (float)s->loss_main};
+    scalars[count++] = (struct tensorboard_scalar){"loss/mtp", (float)s->loss_mtp};
+    scalars[count++] = (struct tensorboard_scalar){"loss/balance", (float)s->loss_balance};
+    scalars[count++] =
+        (struct tensorboard_scalar){"optimizer/learning_rate", (float)s->learning_rate};
+    scalars[count++] = (struct tensorboard_scalar){"optimizer/grad_norm", (float)s->grad_norm};
+    scalars[count++] =
+        (struct tensorboard_scalar){"speed/tokens_per_second", (float)(tokens / line->seconds)};
+    scalars[count++] =
+        (struct tensorboard_scalar){"speed/gflops", (float)(line->flops / line->seconds * 1e-9)};
+    if (s->moe_layers > 0)
+        scalars[count++] = (struct tensorboard_scalar){
+            "experts/max_violation", (float)mean_of(s->max_violation, s->moe_layers)};
+    if (!isnan(line->heldout))
+        scalars[count++] = (struct tensorboard_scalar){"loss/heldout", (float)line->heldout};
+    tensorboard_scalars(out, clock_wall(), line->step, scalars, count);
+}
+
+static void flush_to(struct metrics *m, FILE *file) {
+    bool is_written = fwrite(text_data(&m->buffer), 1, m->buffer.size, file) == m->buffer.size &&
+                      fflush(file) == 0;
+    if (!is_written && m->failure == 0) m->failure = errno;
+}
+
+fathom_status metrics_put(struct metrics *m, const struct metrics_line *line, struct error *err) {
+    double tokens = line->tokens_per_step;
+    text_clear(&m->buffer);
+    put_line(&m->buffer, line, tokens);
+    flush_to(m, m->lines);
+    TRY(text_check(&m->buffer, err));
+    text_clear(&m->buffer);
+    put_event(&m->buffer, line, tokens);
+    flush_to(m, m->events);
+    return text_check(&m->buffer, err);
+}
+
+fathom_status metrics_sync(struct metrics *m, struct error *err) {
+    if (m->failure == 0 && (fsync(fileno(m->lines)) != 0 || fsync(fileno(m->events)) != 0))
+        m->failure = errno;
+    int failure = m->failure;
+    m->failure = 0;
+    if (failure != 0) return error_set_errno(err, failure, "metrics cannot be written");
+    return FATHOM_OK;
+}

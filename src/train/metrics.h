@@ -1,0 +1,32 @@
+/* What a run leaves behind: metrics.jsonl (one object a step) and a TensorBoard event file. Both
+ * are appended to; a resumed run first cuts what lies beyond its step out of metrics.jsonl and
+ * begins a new event file, which TensorBoard reads as a continuation. */
+#ifndef TRAIN_METRICS_H
+#define TRAIN_METRICS_H
+
+#include "train/trainer.h"
+
+/* One line of metrics.jsonl. */
+struct metrics_line {
+    int64_t step; /* optimizer steps done, from 1 */
+    int64_t tokens_seen;
+    double tokens_per_step;
+    double seconds; /* of this step */
+    double flops;   /* useful ones of this step */
+    double peak;    /* FLOP/s of the machine's FMA units; 0: not measured */
+    const struct step_metrics *metrics;
+    double heldout; /* nats per token on held-out data; NaN: not measured at this step */
+};
+
+struct metrics;
+/* Opens DIR/metrics.jsonl and DIR/events.out.tfevents.*; lines with a step above `last_step` are
+ * dropped (0: a new run). */
+fathom_status metrics_open(struct metrics **out, const char *directory, int64_t last_step,
+                           struct error *err);
+fathom_status metrics_put(struct metrics *metrics, const struct metrics_line *line,
+                          struct error *err);
+/* Flushes to disk; reports the first failed write since the last call. */
+fathom_status metrics_sync(struct metrics *metrics, struct error *err);
+void metrics_close(struct metrics *metrics); /* accepts NULL */
+
+#endif
