@@ -1,0 +1,102 @@
+/* The parts of the matrix product, private to matmul*.c of this directory.
+ *
+ * The structure is BLIS's (Van Zee and van de Geijn, ACM TOMS 41, 2015): B is packed once into
+ * panels of NR columns, A block by block into rows, and a micro-kernel multiplies MR rows with one
+ * panel while the MR x NR results stay in registers. Every result is one chain of fused
+ * multiply-adds over K in ascending order: a chain that is cut at the end of a K block is stored to
+ * C and loaded again, never split. So blocking, tiles and threads do not change a bit.
+ *
+ * Letters: m n k extents of a piece, i j p positions in M N K. */
+#ifndef CPU_VEC_MATMUL_H
+#define CPU_VEC_MATMUL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/vec/simd.h"
+
+/* Rows and columns of the micro-kernel: with 16 registers 12 sums, two vectors of B and one of A;
+ * with 32 registers 28 and the same. */
+#ifdef VEC_ISA_AVX2
+#define MATMUL_MR 6
+#else
+#define MATMUL_MR 14
+#endif
+enum {
+    MATMUL_NR = 2 * VEC_LANES,
+    /* K steps of one block: a panel of B fits the first cache. */
+    MATMUL_KC = 256,
+    /* Floats from one packed row of A to the next: not a multiple of the cache's way size. */
+    MATMUL_A_STRIDE = MATMUL_KC + 16,
+    /* Most rows of A in one tile. */
+    MATMUL_MC = 8 * MATMUL_MR,
+    /* Floats from one packed column panel of A (TN) to the next: the panel's last vector store
+     * reaches over its end. */
+    MATMUL_A_PANEL = MATMUL_KC * MATMUL_MR + 16,
+    /* Floats that a packed block of A takes at most. */
+    MATMUL_A_BLOCK = MATMUL_MC * MATMUL_A_STRIDE,
+};
+_Static_assert(MATMUL_MC / MATMUL_MR * MATMUL_A_PANEL <= MATMUL_A_BLOCK, "a block holds panels");
+
+/* Rows of an operand in memory; row r is at data + (gather ? gather[r] : r) * stride. */
+struct matmul_rows {
+    const float *data;
+    int64_t stride;
+    const int32_t *gather;
+};
+VEC_INLINE const float *matmul_row(const struct matmul_rows *x, int64_t r) {
+    return x->data + (x->gather ? x->gather[r] : r) * x->stride;
+}
+
+/* ---- micro-kernel ---- */
+
+/* C[m, n] = A[m, k] B[k, n], 1 <= m <= MR, 1 <= n <= NR, one block of K. */
+struct matmul_step {
+    const float *a;    /* rows: [m] rows A_STRIDE apart, [k] each; columns: [k, MR] */
+    const float *b;    /* [k, NR] packed panel, zeros beyond column n */
+    float *c;          /* row stride c_stride */
+    const float *bias; /* [n], added when the sum is complete; NULL: none */
+    int64_t c_stride;
+    int64_t k;
+    int m, n;
+    bool is_started; /* C holds the chains so far */
+};
+void VEC_NAME(matmul_step_rows)(const struct matmul_step *x);
+void VEC_NAME(matmul_step_columns)(const struct matmul_step *x);
+
+/* ---- packing ---- */
+
+/* Panels of B from its columns in rows of memory (NT): b[j][p] of rows j0 + [0, n), columns p0 +
+ * [0, k), to panels of [k, NR], zeros beyond n. */
+void VEC_NAME(matmul_pack_transposed)(float *to, const struct matmul_rows *b, int64_t j0, int64_t n,
+                                      int64_t p0, int64_t k);
+/* The same from b[p][j] (NN, TN): rows p0 + [0, k), columns j0 + [0, n). */
+void VEC_NAME(matmul_pack_straight)(float *to, const struct matmul_rows *b, int64_t j0, int64_t n,
+                                    int64_t p0, int64_t k);
+/* A block of A for matmul_step_rows: rows i0 + [0, m), columns p0 + [0, k). */
+void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
+                                int64_t p0, int64_t k);
+/* A block of A^T for matmul_step_columns: panels of [k, MR], A_PANEL apart, from rows p0 + [0, k),
+ * columns i0 + [0, m). */
+void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
+                                   int64_t p0, int64_t k);
+
+/* ---- few rows ---- */
+
+enum { MATMUL_STREAM_ROWS = 4 };
+/* C[m, n] = A[m, k] B[n, k]^T with m <= STREAM_ROWS: B is read once, as it lies, and transposed in
+ * registers, so that a decoding step runs at the speed of memory. */
+struct matmul_stream {
+    const float *a[MATMUL_STREAM_ROWS]; /* [m] rows of [k] */
+    const float *b;                     /* [n, k], row stride b_stride */
+    float *c;                           /* [m, n], row stride c_stride */
+    const float *bias;                  /* [n] or NULL */
+    int64_t b_stride, c_stride;
+    int64_t n, k;
+    int m;
+    bool is_started; /* C holds the start of the chains */
+};
+void VEC_NAME(matmul_stream)(const struct matmul_stream *x);
+
+#endif

@@ -1,0 +1,89 @@
+/* Packing: operands copied into the order in which the micro-kernel reads them. */
+#include "cpu/vec/matmul.h"
+#include "cpu/vec/transpose.h"
+
+enum {
+    LANES = VEC_LANES,
+    MR = MATMUL_MR,
+    NR = MATMUL_NR,
+    GROUP = 8, /* rows of one transposition */
+};
+
+/* Eight columns of a panel, to[p * NR + (0..7)], from eight rows of B. */
+static void transpose_group(float *to, const float *const row[GROUP], int64_t k) {
+    int64_t p = 0;
+    for (; p + 4 <= k; p += 4) {
+        __m256 out[4];
+        transpose_8x4(out, row, p);
+        for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + (p + i) * NR, out[i]);
+    }
+    for (; p < k; p++)
+        for (int r = 0; r < GROUP; r++) to[p * NR + r] = row[r][p];
+}
+
+/* Fewer than eight: columns beyond n become zero. */
+static void transpose_tail(float *to, const float *const row[GROUP], int64_t n, int64_t k) {
+    for (int64_t p = 0; p < k; p++)
+        for (int64_t r = 0; r < GROUP; r++) to[p * NR + r] = r < n ? row[r][p] : 0.0f;
+}
+
+void VEC_NAME(matmul_pack_transposed)(float *to, const struct matmul_rows *b, int64_t j0, int64_t n,
+                                      int64_t p0, int64_t k) {
+    for (int64_t j = 0; j < n; j += NR, to += NR * k) {
+        for (int64_t g = 0; g < NR; g += GROUP) {
+            const int64_t left = n - j - g;
+            const float *row[GROUP] = {0};
+            for (int64_t r = 0; r < GROUP && r < left; r++)
+                row[r] = matmul_row(b, j0 + j + g + r) + p0;
+            if (left >= GROUP)
+                transpose_group(to + g, row, k);
+            else
+                transpose_tail(to + g, row, left, k);
+        }
+    }
+}
+
+void VEC_NAME(matmul_pack_straight)(float *to, const struct matmul_rows *b, int64_t j0, int64_t n,
+                                    int64_t p0, int64_t k) {
+    const int64_t whole = n / NR * NR;
+    const int tail = (int)(n - whole);
+    for (int64_t p = 0; p < k; p++) {
+        const float *row = matmul_row(b, p0 + p) + j0;
+        float *at = to + p * NR;
+        for (int64_t j = 0; j < whole; j += NR, at += NR * k) {
+            vf_store(at, vf_load(row + j));
+            vf_store(at + LANES, vf_load(row + j + LANES));
+        }
+        if (tail == 0) continue;
+        vf_store(at, vf_load_n(row + whole, tail < LANES ? tail : LANES));
+        vf_store(at + LANES,
+                 tail > LANES ? vf_load_n(row + whole + LANES, tail - LANES) : vf_zero());
+    }
+}
+
+void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
+                                int64_t p0, int64_t k) {
+    for (int64_t i = 0; i < m; i++, to += MATMUL_A_STRIDE) {
+        const float *row = matmul_row(a, i0 + i) + p0;
+        int64_t p = 0;
+        for (; p + LANES <= k; p += LANES) vf_store(to + p, vf_load(row + p));
+        for (; p < k; p++) to[p] = row[p];
+    }
+}
+
+/* Vectors are stored MR apart and overlap: each is cut to MR columns by the next one, the last by
+ * the panel's slack. */
+void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
+                                   int64_t p0, int64_t k) {
+    _Static_assert(MR <= LANES, "a row of a panel is one vector");
+    for (int64_t p = 0; p < k; p++) {
+        const float *row = matmul_row(a, p0 + p) + i0;
+        float *at = to + p * MR;
+        int64_t i = 0;
+        for (; i + LANES <= m; i += MR, at += MATMUL_A_PANEL) vf_store(at, vf_load(row + i));
+        for (; i < m; i += MR, at += MATMUL_A_PANEL) {
+            const int64_t left = m - i;
+            vf_store(at, vf_load_n(row + i, left < LANES ? (int)left : LANES));
+        }
+    }
+}
