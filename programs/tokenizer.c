@@ -52,7 +52,7 @@ static bool show_progress(void *arg, int64_t done, int64_t total) {
 /* Counts the words of every document; *bytes of text. */
 static fathom_status count_words(struct bpe_trainer *trainer, struct doc_reader *reader,
                                  struct log *log, int64_t *bytes, struct error *err) {
-    struct doc doc;
+    struct document doc;
     bool is_end = false;
     char read[32];
     *bytes = 0;

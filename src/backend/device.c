@@ -77,6 +77,10 @@ fathom_status device_allocate(struct device *device, void **out, size_t bytes, c
 
 void device_release(struct device *device, void *block) { device->driver->release(device, block); }
 
+double device_peak_flops(struct device *device) {
+    return device->driver->peak_flops ? device->driver->peak_flops(device) : 0;
+}
+
 void stream_init(struct stream *stream, struct device *device) {
     memset(stream, 0, sizeof *stream);
     stream->device = device;

@@ -46,6 +46,9 @@ struct device_driver {
     void (*zero)(struct stream *stream, void *to, size_t bytes);
     /* Waits until everything queued is done. */
     void (*wait)(struct stream *stream);
+    /* FLOP/s of the multiply-add units on all threads, measured for some milliseconds; may be NULL.
+     */
+    double (*peak_flops)(struct device *device);
 };
 
 /* Every backend of this build, NULL at the end: defined in src/drivers.c, the one file that names
@@ -61,6 +64,10 @@ void device_close(struct device *device); /* accepts NULL */
 fathom_status device_allocate(struct device *device, void **out, size_t bytes, const char *what,
                               struct error *err);
 void device_release(struct device *device, void *block);
+
+/* Floating-point operations per second that the device's units can do on all threads in the compute
+ * dtype, measured now in some milliseconds; 0 where the driver cannot measure it. */
+double device_peak_flops(struct device *device);
 
 struct stream {
     struct device *device;

@@ -15,6 +15,7 @@
 struct run_options {
     enum recompute recompute;
     double balance_coef; /* of the sum over sequences and MoE layers of the balance loss */
+    bool only_measures;  /* no backward follows: expert loads are not counted */
     int64_t head_chunk;  /* rows of logits that exist at a time; 0: 256 */
     const struct layer_saved *routing; /* as in struct pass: finite differences, routing replay */
 };

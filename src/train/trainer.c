@@ -124,6 +124,13 @@ static fathom_status check_fits(const struct trainer *t, const struct sequence *
           (long long)tokens, (long long)t->logp_count);
 }
 
+static void arenas_reset(struct trainer *t) {
+    arena_reset(&t->host, 0);
+    arena_reset(&t->device_arena, 0);
+    arena_reset(&t->kept, 0);
+    arena_reset(&t->scratch, 0);
+}
+
 fathom_status trainer_accumulate(struct trainer *t, const struct sequence *sequences, int64_t count,
                                  struct error *err) {
     const struct model_config *c = &t->model->config;
@@ -137,10 +144,7 @@ fathom_status trainer_accumulate(struct trainer *t, const struct sequence *seque
                                                 .vocab = c->vocab};
     struct train_batch batch;
     TRY(check_fits(t, sequences, count, err));
-    arena_reset(&t->host, 0);
-    arena_reset(&t->device_arena, 0);
-    arena_reset(&t->kept, 0);
-    arena_reset(&t->scratch, 0);
+    arenas_reset(t);
     TRY(train_batch_build(&batch, sequences, count, &options, &t->host, &t->device_arena,
                           &t->stream, err));
     run_forward(t->run, &batch, &t->run_options, &t->stream, &t->kept, &t->scratch);
@@ -155,6 +159,22 @@ fathom_status trainer_accumulate(struct trainer *t, const struct sequence *seque
                     err));
     t->sum_balance += run_balance_loss(t->run);
     return stream_check(&t->stream, err);
+}
+
+fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *sequences,
+                                   int64_t count, double *sum, struct error *err) {
+    const struct train_batch_options options = {.vocab = t->model->config.vocab};
+    struct run_options run_options = t->run_options;
+    struct train_batch batch;
+    TRY(check_fits(t, sequences, count, err));
+    run_options.balance_coef = 0;
+    run_options.only_measures = true;
+    arenas_reset(t);
+    TRY(train_batch_build(&batch, sequences, count, &options, &t->host, &t->device_arena,
+                          &t->stream, err));
+    run_forward(t->run, &batch, &run_options, &t->stream, &t->kept, &t->scratch);
+    run_heads(t->run, false);
+    return sum_nll(t, &batch.predictions, batch.batch.tokens_count, sum, err);
 }
 
 /* ---- its end ---- */

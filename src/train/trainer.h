@@ -86,6 +86,11 @@ void trainer_begin(struct trainer *trainer, const struct step_totals *totals,
                    const struct step_weights *weights);
 fathom_status trainer_accumulate(struct trainer *trainer, const struct sequence *sequences,
                                  int64_t count, struct error *err);
+/* Adds -log p of every main prediction of a micro-batch to *sum: the forward alone, for held-out
+ * data. Not between trainer_begin and trainer_finish's accumulations of a step: the arenas are
+ * shared, the gradients and loads are not touched. */
+fathom_status trainer_measure_loss(struct trainer *trainer, const struct sequence *sequences,
+                                   int64_t count, double *sum, struct error *err);
 /* FATHOM_NOT_FINITE, with the weights untouched, when a loss or gradient is not a number: the text
  * names the first bad tensor. */
 fathom_status trainer_finish(struct trainer *trainer, double learning_rate, double bias_speed,

@@ -1,0 +1,269 @@
+#include "train/pretrain.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "format/shard.h"
+#include "model/files.h"
+#include "model/sizes.h"
+#include "train/checkpoint.h"
+#include "train/loader.h"
+#include "train/metrics.h"
+
+struct run_state {
+    const struct pretrain_options *options;
+    struct device *device;
+    struct log *log;
+    struct model *model;
+    struct trainer *trainer;
+    struct shard_set *train, *heldout;
+    struct loader loader;
+    struct metrics *metrics;
+    int32_t *tokens;            /* [micro_batch, T + 1] */
+    struct sequence *sequences; /* [micro_batch] */
+    struct text recorded;       /* the options as JSON */
+    struct schedule schedule;
+    double flops_per_token, peak;
+    int64_t step;       /* optimizer steps done */
+    int64_t saved_step; /* of the newest checkpoint; -1: none */
+    double started;
+    int64_t started_step;
+};
+
+/* ---- data ---- */
+
+static fathom_status check_tokenizer(const struct run_state *r, struct error *err) {
+    int32_t vocab = shard_set_tokenizer(r->train).vocab_size;
+    if (vocab <= r->model->config.vocab) return FATHOM_OK;
+    RAISE(FATHOM_BAD_INPUT,
+          "%s: made with a vocabulary of %d, but the model's has %lld tokens: they do not belong "
+          "together",
+          r->options->data, vocab, (long long)r->model->config.vocab);
+}
+
+static fathom_status open_data(struct run_state *r, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    TRY(shard_set_open(&r->train, o->data, SHARD_TRAIN, err));
+    TRY(shard_set_open(&r->heldout, o->data, SHARD_HELDOUT, err));
+    TRY(loader_init(&r->loader, r->train, o->sequence_length, (uint64_t)o->seed, err));
+    TRY(MEM_NEW(&r->tokens, o->micro_batch * (o->sequence_length + 1), "a batch", err));
+    TRY(MEM_NEW(&r->sequences, o->micro_batch, "a batch", err));
+    for (int64_t i = 0; i < o->micro_batch; i++)
+        r->sequences[i] = (struct sequence){.tokens = r->tokens + i * (o->sequence_length + 1),
+                                            .count = o->sequence_length};
+    return check_tokenizer(r, err);
+}
+
+/* ---- start and resume ---- */
+
+static fathom_status start_new(struct run_state *r, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    char *config = NULL;
+    TRY(path_join(&config, o->out, "config.json", err));
+    bool is_taken = path_exists(config);
+    mem_free(config);
+    char *checkpoint = NULL;
+    TRY(checkpoint_newest(&checkpoint, o->out, err));
+    is_taken |= checkpoint != NULL;
+    mem_free(checkpoint);
+    if (is_taken)
+        RAISE(FATHOM_EXISTS,
+              "%s: there is a model or run already; continue it with --resume or choose another "
+              "--out",
+              o->out);
+    r->saved_step = -1;
+    TRY(path_make_directory(o->out, err));
+    return model_load(r->model, o->model, err);
+}
+
+static fathom_status check_resumed(const struct run_state *r, const struct state_info *info,
+                                   struct error *err) {
+    if (info->data_identity != shard_set_identity(r->train))
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: not the data that %s was trained on; resuming would change the run",
+              r->options->data, r->options->out);
+    return FATHOM_OK;
+}
+
+static fathom_status start_resumed(struct run_state *r, struct error *err) {
+    char *checkpoint = NULL, *path = NULL;
+    struct state *state = NULL;
+    TRY(checkpoint_newest(&checkpoint, r->options->out, err));
+    if (!checkpoint) RAISE(FATHOM_BAD_INPUT, "%s: no checkpoint to resume from", r->options->out);
+    fathom_status status = path_join(&path, checkpoint, "state", err);
+    if (status == FATHOM_OK) status = state_open(&state, path, err);
+    if (status == FATHOM_OK) status = check_resumed(r, state_get_info(state), err);
+    if (status == FATHOM_OK)
+        status = checkpoint_load(checkpoint, state, r->model, r->trainer->optimizer, err);
+    if (status == FATHOM_OK) {
+        r->step = r->saved_step = state_get_info(state)->step;
+        log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out, (long long)r->step);
+    }
+    state_close(state);
+    mem_free(path);
+    mem_free(checkpoint);
+    return status;
+}
+
+static fathom_status start(struct run_state *r, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    struct model_config config;
+    char *checkpoint = NULL;
+    if (o->resume) TRY(checkpoint_newest(&checkpoint, o->out, err));
+    fathom_status status = config_read(&config, checkpoint ? checkpoint : o->model, err);
+    mem_free(checkpoint);
+    TRY(status);
+    TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
+    TRY(open_data(r, err));
+    if (!o->resume) TRY(start_new(r, err));
+    const struct trainer_options trainer_options = pretrain_trainer_options(o);
+    TRY(trainer_new(&r->trainer, r->model, &trainer_options, err));
+    if (o->resume) TRY(start_resumed(r, err));
+    options_to_json(&pretrain_table, o, false, &r->recorded);
+    TRY(text_check(&r->recorded, err));
+    r->schedule = pretrain_schedule(o);
+    r->flops_per_token = model_train_flops(&r->model->params, &config, o->sequence_length);
+    r->peak = device_peak_flops(r->device);
+    return metrics_open(&r->metrics, o->out, r->step, err);
+}
+
+static void run_close(struct run_state *r) {
+    metrics_close(r->metrics);
+    trainer_free(r->trainer);
+    model_free(r->model);
+    shard_set_close(r->train);
+    shard_set_close(r->heldout);
+    mem_free(r->tokens);
+    mem_free(r->sequences);
+    text_free(&r->recorded);
+}
+
+/* ---- checkpoints ---- */
+
+static fathom_status save(struct run_state *r, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    const struct checkpoint_options options = {.run = o->out,
+                                               .files_from = o->resume ? o->out : o->model,
+                                               .options_json = text_data(&r->recorded),
+                                               .keep = o->keep};
+    const struct state_info info = {.step = r->step,
+                                    .tokens_seen = r->step * o->batch * o->sequence_length,
+                                    .samples_seen = r->step * o->batch,
+                                    .seed = (uint64_t)o->seed,
+                                    .data_identity = shard_set_identity(r->train)};
+    if (r->saved_step == r->step) return FATHOM_OK;
+    TRY(metrics_sync(r->metrics, err));
+    TRY(checkpoint_save(&options, r->model, r->trainer->optimizer, &info, err));
+    r->saved_step = r->step;
+    return FATHOM_OK;
+}
+
+/* ---- a step ---- */
+
+static fathom_status take_step(struct run_state *r, struct step_metrics *metrics,
+                               struct error *err) {
+    const struct pretrain_options *o = r->options;
+    const struct step_totals totals =
+        step_totals_of(o->batch, o->sequence_length, r->model->config.mtp_modules);
+    const struct step_weights weights = {schedule_mtp_weight(&r->schedule, r->step),
+                                         o->balance_alpha};
+    trainer_begin(r->trainer, &totals, &weights);
+    for (int64_t at = 0; at < o->batch; at += o->micro_batch) {
+        for (int64_t i = 0; i < o->micro_batch; i++)
+            TRY(loader_read(&r->loader, r->step * o->batch + at + i,
+                            r->tokens + i * (o->sequence_length + 1), err));
+        TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
+    }
+    return trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->step),
+                          schedule_bias_speed(&r->schedule, r->step), metrics, err);
+}
+
+/* Mean loss of the first held-out samples; NaN where there are none. */
+static fathom_status measure_heldout(struct run_state *r, double *loss, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    int64_t count = shard_set_samples(r->heldout, o->sequence_length);
+    double sum = 0;
+    *loss = NAN;
+    if (count > o->heldout_sequences) count = o->heldout_sequences;
+    for (int64_t at = 0; at < count; at += o->micro_batch) {
+        int64_t part = count - at < o->micro_batch ? count - at : o->micro_batch;
+        for (int64_t i = 0; i < part; i++)
+            TRY(shard_set_sample(r->heldout, at + i, o->sequence_length,
+                                 r->tokens + i * (o->sequence_length + 1), err));
+        TRY(trainer_measure_loss(r->trainer, r->sequences, part, &sum, err));
+    }
+    if (count > 0) *loss = sum / (double)(count * o->sequence_length);
+    return FATHOM_OK;
+}
+
+static void show_progress(struct run_state *r, const struct step_metrics *m, double heldout,
+                          bool is_last) {
+    const struct pretrain_options *o = r->options;
+    char left[32], rate[32], beside[48] = "";
+    double seconds = clock_seconds() - r->started;
+    int64_t done = r->step - r->started_step;
+    double tokens = (double)(done * o->batch * o->sequence_length) / seconds;
+    double rest = seconds / (double)done * (double)(o->steps - r->step);
+    if (!isnan(heldout)) snprintf(beside, sizeof beside, "  held-out %.4f", heldout);
+    log_progress(r->log, is_last || !isnan(heldout),
+                 "step %lld/%lld  loss %.4f%s  lr %.2e  norm %.2f  %s tok/s  %.0f GFLOP/s  %s left",
+                 (long long)r->step, (long long)o->steps, m->loss_main, beside, m->learning_rate,
+                 m->grad_norm, format_count(rate, tokens), tokens * r->flops_per_token * 1e-9,
+                 format_duration(left, rest));
+}
+
+static fathom_status step_and_report(struct run_state *r, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    struct step_metrics metrics;
+    double heldout = NAN, begin = clock_seconds();
+    fathom_status status = take_step(r, &metrics, err);
+    if (status == FATHOM_NOT_FINITE) error_prefix(err, "step %lld", (long long)r->step + 1);
+    TRY(status);
+    double seconds = clock_seconds() - begin;
+    r->step++;
+    bool is_last = r->step == o->steps;
+    if (o->heldout_every > 0 && (is_last || r->step % o->heldout_every == 0))
+        TRY(measure_heldout(r, &heldout, err));
+    const struct metrics_line line = {
+        .step = r->step,
+        .tokens_seen = r->step * o->batch * o->sequence_length,
+        .tokens_per_step = (double)(o->batch * o->sequence_length),
+        .seconds = seconds,
+        .flops = (double)(o->batch * o->sequence_length) * r->flops_per_token,
+        .peak = r->peak,
+        .metrics = &metrics,
+        .heldout = heldout,
+    };
+    TRY(metrics_put(r->metrics, &line, err));
+    show_progress(r, &metrics, heldout, is_last);
+    return FATHOM_OK;
+}
+
+static fathom_status run_steps(struct run_state *r, struct error *err) {
+    const struct pretrain_options *o = r->options;
+    r->started = clock_seconds();
+    r->started_step = r->step;
+    while (r->step < o->steps) {
+        TRY(step_and_report(r, err));
+        bool is_due = o->save_every > 0 && r->step % o->save_every == 0;
+        if (is_due) TRY(save(r, err));
+        if (!interrupt_requested() || r->step == o->steps) continue;
+        TRY(save(r, err));
+        RAISE(FATHOM_INTERRUPTED,
+              "saved at step %lld; continue with: fathom pretrain --resume --out %s",
+              (long long)r->step, o->out);
+    }
+    return save(r, err);
+}
+
+fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
+                           struct error *err) {
+    struct run_state r = {.options = options, .device = device, .log = &device->engine->log};
+    fathom_status status = start(&r, err);
+    if (status == FATHOM_OK) status = run_steps(&r, err);
+    run_close(&r);
+    return status;
+}

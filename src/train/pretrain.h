@@ -1,0 +1,56 @@
+/* Pretraining on token shards: the run around the trainer. Loader, schedule, metrics, checkpoints,
+ * resume, interruption, and the plan that --dry-run prints. */
+#ifndef TRAIN_PRETRAIN_H
+#define TRAIN_PRETRAIN_H
+
+#include <stdio.h>
+
+#include "base/options.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+struct pretrain_options {
+    char *model; /* where the initial weights and the tokenizer are */
+    char *data;  /* shards */
+    char *out;   /* the run's directory */
+    char *recipe;
+    bool resume, dry_run;
+    int64_t threads;
+    char *isa;
+    int64_t seed;
+    int64_t steps, sequence_length, batch, micro_batch; /* batches in sequences */
+    int recompute;                                      /* enum recompute */
+    double learning_rate;
+    int64_t warmup;
+    double constant_until, cosine_until, last_from, final_ratio, last_ratio;
+    double beta1, beta2, eps, decay, clip;
+    double mtp_first, mtp_last, mtp_until;
+    double balance_alpha, bias_speed, bias_until;
+    int64_t save_every, keep;
+    int64_t heldout_every, heldout_sequences;
+};
+extern const struct option_table pretrain_table;
+
+/* Takes every option that was not given from the newest checkpoint's record; a given one that would
+ * change the run is FATHOM_USAGE and the differences are named. For --resume. */
+fathom_status pretrain_recall(struct pretrain_options *options, struct option_given *given,
+                              struct error *err);
+/* Contradictions between options. */
+fathom_status pretrain_check(const struct pretrain_options *options, struct error *err);
+
+struct schedule pretrain_schedule(const struct pretrain_options *options);
+struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
+
+/* Runs to the last step. FATHOM_INTERRUPTED, saved, with the line to resume in the text, when a
+ * signal asked for it. */
+fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
+                           struct error *err);
+/* Prints the plan to `out`: options, parameters, memory, FLOPs, expected speed. */
+fathom_status pretrain_plan(const struct pretrain_options *options, struct device *device,
+                            FILE *out, struct error *err);
+
+/* Bytes that a run takes at its peak beyond what the process held when it began. */
+fathom_status pretrain_memory(const struct pretrain_options *options, const struct model *model,
+                              size_t *bytes, struct error *err);
+
+#endif

@@ -1,0 +1,180 @@
+#include "base/file.h"
+#include "base/memory.h"
+#include "format/state.h"
+#include "train/checkpoint.h"
+#include "train/pretrain.h"
+
+#define AT(field) offsetof(struct pretrain_options, field)
+
+static const struct option rows[] = {
+    {"model", OPTION_STRING, AT(model), 0, 0, NULL, NULL, "DIR",
+     "model to start from, with its tokenizer (see fathom init)", true, false},
+    {"data", OPTION_STRING, AT(data), 0, 0, NULL, NULL, "DIR", "token shards (fathom data build)",
+     true, false},
+    {"out", OPTION_STRING, AT(out), 0, 0, NULL, NULL, "DIR",
+     "the run: checkpoints, metrics, and the trained model", true, false},
+    {"recipe", OPTION_STRING, AT(recipe), 0, 0, NULL, NULL, "FILE",
+     "read options from an INI file; the command line wins", false, false},
+    {"resume", OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
+     "continue the run in --out, bit for bit", false, false},
+    {"dry-run", OPTION_FLAG, AT(dry_run), 0, 0, NULL, NULL, NULL, "print the plan and do nothing",
+     false, false},
+    {"steps", OPTION_INT, AT(steps), 1, 1e12, "1000", NULL, "N", "optimizer steps", false, true},
+    {"sequence-length", OPTION_INT, AT(sequence_length), 1, 1 << 24, "256", NULL, "T",
+     "tokens in a sequence", false, true},
+    {"batch", OPTION_INT, AT(batch), 1, 1 << 24, "32", NULL, "N", "sequences in an optimizer step",
+     false, true},
+    {"micro-batch", OPTION_INT, AT(micro_batch), 1, 1 << 20, "8", NULL, "N",
+     "sequences that are computed at once; must divide --batch", false, true},
+    {"learning-rate", OPTION_FLOAT, AT(learning_rate), 1e-12, 10, "2e-3", NULL, "X",
+     "peak learning rate", false, true},
+    {"warmup", OPTION_INT, AT(warmup), 0, 1e12, "50", NULL, "N", "steps of linear warm-up", false,
+     true},
+    {"constant-until", OPTION_FLOAT, AT(constant_until), 0, 1, "0.676", NULL, "SHARE",
+     "share of the steps at the peak rate; a cosine follows", false, true},
+    {"cosine-until", OPTION_FLOAT, AT(cosine_until), 0, 1, "0.966", NULL, "SHARE",
+     "where the cosine ends", false, true},
+    {"last-from", OPTION_FLOAT, AT(last_from), 0, 1, "0.989", NULL, "SHARE",
+     "where the last rate begins", false, true},
+    {"final-ratio", OPTION_FLOAT, AT(final_ratio), 0, 1, "0.1", NULL, "X",
+     "rate after the cosine, of the peak", false, true},
+    {"last-ratio", OPTION_FLOAT, AT(last_ratio), 0, 1, "0.0332", NULL, "X",
+     "the last rate, of the peak", false, true},
+    {"beta1", OPTION_FLOAT, AT(beta1), 0, 0.999999, "0.9", NULL, "X", "AdamW", false, true},
+    {"beta2", OPTION_FLOAT, AT(beta2), 0, 0.999999, "0.95", NULL, "X", "AdamW", false, true},
+    {"eps", OPTION_FLOAT, AT(eps), 1e-30, 1, "1e-8", NULL, "X", "AdamW", false, true},
+    {"weight-decay", OPTION_FLOAT, AT(decay), 0, 10, "0.1", NULL, "X", "of matrices", false, true},
+    {"clip", OPTION_FLOAT, AT(clip), 0, 1e9, "1", NULL, "X",
+     "largest gradient norm; 0: no clipping", false, true},
+    {"mtp-weight", OPTION_FLOAT, AT(mtp_first), 0, 100, "0.3", NULL, "X",
+     "weight of the multi-token prediction loss", false, true},
+    {"mtp-weight-last", OPTION_FLOAT, AT(mtp_last), 0, 100, "0.1", NULL, "X",
+     "the same after --mtp-until", false, true},
+    {"mtp-until", OPTION_FLOAT, AT(mtp_until), 0, 1, "0.676", NULL, "SHARE",
+     "where the weight changes", false, true},
+    {"balance-alpha", OPTION_FLOAT, AT(balance_alpha), 0, 100, "1e-4", NULL, "X",
+     "weight of the sequence-wise balance loss", false, true},
+    {"bias-speed", OPTION_FLOAT, AT(bias_speed), 0, 1, "1e-3", NULL, "X",
+     "how far the router bias moves after a step", false, true},
+    {"bias-until", OPTION_FLOAT, AT(bias_until), 0, 1, "0.966", NULL, "SHARE",
+     "where the router bias stops moving", false, true},
+    {"recompute", OPTION_CHOICE, AT(recompute), 0, 0, "selective", "selective|layer", NULL,
+     "what the backward computes again: norms and up-projections, or whole layers", false, false},
+    {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N", "order of the samples", false, true},
+    {"save-every", OPTION_INT, AT(save_every), 0, 1e12, "500", NULL, "N",
+     "steps between checkpoints; 0: only at the end", false, false},
+    {"keep", OPTION_INT, AT(keep), 1, 1e6, "2", NULL, "N", "checkpoints that are kept", false,
+     false},
+    {"heldout-every", OPTION_INT, AT(heldout_every), 0, 1e12, "100", NULL, "N",
+     "steps between measurements of the held-out loss; 0: never", false, false},
+    {"heldout-sequences", OPTION_INT, AT(heldout_sequences), 1, 1e9, "32", NULL, "N",
+     "held-out sequences that are measured", false, false},
+    {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
+     false},
+    {"isa", OPTION_STRING, AT(isa), 0, 0, NULL, NULL, "NAME",
+     "instruction set: auto, avx2, avx512, ref", false, false},
+};
+
+const struct option_table pretrain_table = {
+    "pretrain",
+    "Train a model on token shards with DeepSeek-V3's recipe.",
+    NULL,
+    "Example: fathom pretrain --model init --data shards --out run --steps 1000\n"
+    "An interrupt (Ctrl-C) saves; `fathom pretrain --resume --out run` continues.",
+    rows,
+    sizeof rows / sizeof rows[0],
+};
+
+/* ---- recall ---- */
+
+/* A recorded value as options_set reads it. */
+static void put_recorded(struct text *out, const json_node *node) {
+    text_clear(out);
+    if (json_is_string(node))
+        text_append_string(out, json_string(node, NULL));
+    else if (json_is_bool(node))
+        text_append_string(out, json_bool(node) ? "yes" : "no");
+    else if (json_is_integer(node))
+        text_printf(out, "%lld", (long long)json_integer(node));
+    else
+        text_printf(out, "%.17g", json_real(node));
+}
+
+static fathom_status recall_from(struct pretrain_options *options, struct option_given *given,
+                                 const json_node *recorded, struct error *err) {
+    struct text value = {0}, differences = {0};
+    const char *key = NULL;
+    json_node *node = NULL;
+    void *iterator = NULL;
+    fathom_status status = FATHOM_OK;
+    while (status == FATHOM_OK && json_next_member(recorded, &iterator, &key, &node)) {
+        if (json_is_null(node) || option_was_given(&pretrain_table, given, key)) continue;
+        put_recorded(&value, node);
+        status = options_set(&pretrain_table, options, given, key, text_data(&value), err);
+    }
+    if (status == FATHOM_OK)
+        status = options_compare_json(&pretrain_table, options, recorded, &differences, err);
+    if (status == FATHOM_OK && differences.size > 0)
+        status = error_set(err, FATHOM_USAGE, "%s: resuming would change the run: %s", options->out,
+                           text_data(&differences));
+    text_free(&value);
+    text_free(&differences);
+    return status;
+}
+
+fathom_status pretrain_recall(struct pretrain_options *options, struct option_given *given,
+                              struct error *err) {
+    char *checkpoint = NULL, *path = NULL;
+    struct state *state = NULL;
+    if (!options->out) RAISE(FATHOM_USAGE, "--resume needs --out DIR: the run to continue");
+    TRY(checkpoint_newest(&checkpoint, options->out, err));
+    if (!checkpoint) RAISE(FATHOM_BAD_INPUT, "%s: no checkpoint to resume from", options->out);
+    fathom_status status = path_join(&path, checkpoint, "state", err);
+    if (status == FATHOM_OK) status = state_open(&state, path, err);
+    if (status == FATHOM_OK) status = recall_from(options, given, state_options(state), err);
+    options->resume = true;
+    options->dry_run = false;
+    state_close(state);
+    mem_free(path);
+    mem_free(checkpoint);
+    return status;
+}
+
+/* ---- checks and views ---- */
+
+fathom_status pretrain_check(const struct pretrain_options *o, struct error *err) {
+    if (o->batch % o->micro_batch != 0)
+        RAISE(FATHOM_USAGE, "--micro-batch %lld does not divide --batch %lld",
+              (long long)o->micro_batch, (long long)o->batch);
+    if (o->constant_until > o->cosine_until || o->cosine_until > o->last_from)
+        RAISE(FATHOM_USAGE,
+              "--constant-until %g, --cosine-until %g and --last-from %g must not descend",
+              o->constant_until, o->cosine_until, o->last_from);
+    return FATHOM_OK;
+}
+
+struct schedule pretrain_schedule(const struct pretrain_options *o) {
+    return (struct schedule){.peak = o->learning_rate,
+                             .warmup_steps = o->warmup,
+                             .constant_until = o->constant_until,
+                             .cosine_until = o->cosine_until,
+                             .last_from = o->last_from,
+                             .final = o->final_ratio,
+                             .last = o->last_ratio,
+                             .mtp_first = o->mtp_first,
+                             .mtp_last = o->mtp_last,
+                             .mtp_until = o->mtp_until,
+                             .bias_speed = o->bias_speed,
+                             .bias_until = o->bias_until,
+                             .steps = o->steps};
+}
+
+struct trainer_options pretrain_trainer_options(const struct pretrain_options *o) {
+    return (struct trainer_options){
+        .optimizer = {o->beta1, o->beta2, o->eps, o->decay, o->clip},
+        .recompute = (enum recompute)o->recompute,
+        .balance_alpha = o->balance_alpha,
+        .micro_sequences = o->micro_batch,
+        .sequence_length = o->sequence_length,
+    };
+}
