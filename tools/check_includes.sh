@@ -93,7 +93,7 @@ wrong_includes() {
 }
 
 self_test() {
-    local tree found expected status=0
+    local found expected status=0
     tree=$(mktemp -d)
     trap 'rm -rf "$tree"' EXIT
     cd "$tree" || exit 1
