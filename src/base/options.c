@@ -11,7 +11,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-enum { RECIPE_MAX_BYTES = 1 << 20, NAME_MAX_LENGTH = 64 };
+/* RECIPE_MAX_LINE: what inih reads at once, less its newline and NUL. */
+enum { RECIPE_MAX_BYTES = 1 << 20, RECIPE_MAX_LINE = 198, NAME_MAX_LENGTH = 64 };
 
 /* ---- fields ---- */
 
@@ -341,6 +342,26 @@ static int on_recipe_line(void *user, const char *section, const char *key, cons
     return r->status == FATHOM_OK;
 }
 
+/* inih takes an indented line for more of the value above and goes on with the rest of a long line
+ * as if it were the next: so indentation is removed, in place, and long lines are refused. */
+static fathom_status prepare_recipe(char *text, const char *path, struct error *err) {
+    char *to = text;
+    int number = 1;
+    for (const char *line = text; *line; number++) {
+        line += strspn(line, " \t");
+        size_t size = strcspn(line, "\n");
+        if (size > RECIPE_MAX_LINE)
+            RAISE(FATHOM_BAD_INPUT, "%s:%d: a line of %zu bytes; %d is the most", path, number, size,
+                  RECIPE_MAX_LINE);
+        if (line[size] == '\n') size++;
+        memmove(to, line, size);
+        to += size;
+        line += size;
+    }
+    *to = 0;
+    return FATHOM_OK;
+}
+
 fathom_status options_read_recipe(const struct option_table *table, void *values,
                                   struct option_given *given, const char *path, struct error *err) {
     struct recipe recipe = {.table = table, .values = values, .given = given, .err = err};
@@ -349,8 +370,12 @@ fathom_status options_read_recipe(const struct option_table *table, void *values
     if (given) recipe.before = *given;
     TRY(file_read(path, RECIPE_MAX_BYTES, &text, &size, err));
     bool has_nul = strlen(text) != size;
-    int line = has_nul ? 1 : ini_parse_string(text, on_recipe_line, &recipe);
+    fathom_status status = prepare_recipe(text, path, err);
+    int line = 0;
+    if (status == FATHOM_OK)
+        line = has_nul ? 1 : ini_parse_string(text, on_recipe_line, &recipe);
     mem_free(text);
+    TRY(status);
     if (recipe.status != FATHOM_OK) return error_prefix(err, "%s:%d", path, line);
     if (line != 0)
         RAISE(FATHOM_BAD_INPUT, "%s:%d: neither \"key = value\", a [section] nor a comment", path,
