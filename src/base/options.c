@@ -351,8 +351,8 @@ static fathom_status prepare_recipe(char *text, const char *path, struct error *
         line += strspn(line, " \t");
         size_t size = strcspn(line, "\n");
         if (size > RECIPE_MAX_LINE)
-            RAISE(FATHOM_BAD_INPUT, "%s:%d: a line of %zu bytes; %d is the most", path, number, size,
-                  RECIPE_MAX_LINE);
+            RAISE(FATHOM_BAD_INPUT, "%s:%d: a line of %zu bytes; %d is the most", path, number,
+                  size, RECIPE_MAX_LINE);
         if (line[size] == '\n') size++;
         memmove(to, line, size);
         to += size;
@@ -372,8 +372,7 @@ fathom_status options_read_recipe(const struct option_table *table, void *values
     bool has_nul = strlen(text) != size;
     fathom_status status = prepare_recipe(text, path, err);
     int line = 0;
-    if (status == FATHOM_OK)
-        line = has_nul ? 1 : ini_parse_string(text, on_recipe_line, &recipe);
+    if (status == FATHOM_OK) line = has_nul ? 1 : ini_parse_string(text, on_recipe_line, &recipe);
     mem_free(text);
     TRY(status);
     if (recipe.status != FATHOM_OK) return error_prefix(err, "%s:%d", path, line);

@@ -62,9 +62,9 @@ fathom_status options_parse(const struct option_table *table, void *values,
 fathom_status options_set(const struct option_table *table, void *values,
                           struct option_given *given, const char *key, const char *value,
                           struct error *err);
-/* A recipe: "key = value" lines of at most 198 bytes, indented or not, '#' or ';' comments, sections
- * in brackets are headings that do not change the key. Options that were given on the command line already keep their value. Errors
- * name the file and line. */
+/* A recipe: "key = value" lines of at most 198 bytes, indented or not, '#' or ';' comments,
+ * sections in brackets are headings that do not change the key. Options that were given on the
+ * command line already keep their value. Errors name the file and line. */
 fathom_status options_read_recipe(const struct option_table *table, void *values,
                                   struct option_given *given, const char *path, struct error *err);
 /* After all sources: a missing required option is FATHOM_USAGE. */
