@@ -41,8 +41,8 @@ static fathom_status measure_pass(struct measure *m, struct run_bytes *bytes,
     arena_measure(&scratch);
     TRY(measure_batch(m, &batch, count, &batch_options, &bytes->host, &device, &stream, err));
     run_forward(m->run, &batch, options, &stream, &kept, &scratch);
-    run_heads(m->run, true);
-    run_backward(m->run);
+    run_heads(m->run, !options->only_measures);
+    if (!options->only_measures) run_backward(m->run);
     bytes->device = device.peak;
     bytes->kept = kept.peak;
     bytes->scratch = scratch.peak;

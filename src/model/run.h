@@ -52,8 +52,8 @@ double run_balance_loss(struct run *run);
 void model_logits(const struct model *model, struct stream *stream, struct tensor logits,
                   struct tensor hidden);
 
-/* Arena bytes of a whole training pass (forward, heads, backward) over `count` sequences of
- * `length` tokens. model may be dry. */
+/* Arena bytes of a whole training pass (forward, heads and, unless options->only_measures,
+ * backward) over `count` sequences of `length` tokens. model may be dry. */
 struct run_bytes {
     size_t host;   /* host arena of the batch */
     size_t device; /* device arena of the batch */

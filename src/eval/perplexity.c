@@ -1,0 +1,115 @@
+#include "eval/perplexity.h"
+
+#include <math.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+enum { DEFAULT_MICRO = 8 };
+
+struct measure {
+    const struct model *model;
+    const struct shard_set *set;
+    const struct perplexity_options *options;
+    int64_t micro, windows;
+    struct run *run;
+    struct stream stream;
+    struct arena host, device, kept, scratch;
+    int32_t *tokens;            /* [micro, length + 1] */
+    struct sequence *sequences; /* [micro] */
+    float *logp;                /* [micro * length] host */
+    double sum;
+};
+
+static fathom_status measure_fill(struct measure *m, struct error *err) {
+    const struct run_options options = {.only_measures = true};
+    int64_t length = m->options->length;
+    struct run_bytes bytes;
+    stream_init(&m->stream, m->model->device);
+    TRY(run_measure(&bytes, m->model, m->micro, length, &options, err));
+    TRY(run_new(&m->run, m->model, err));
+    TRY(arena_new(&m->host, bytes.host, "evaluation", err));
+    TRY(arena_new(&m->device, bytes.device, "evaluation", err));
+    TRY(arena_new(&m->kept, bytes.kept, "evaluation", err));
+    TRY(arena_new(&m->scratch, bytes.scratch, "evaluation", err));
+    TRY(MEM_NEW(&m->tokens, m->micro * (length + 1), "evaluation", err));
+    TRY(MEM_NEW(&m->sequences, m->micro, "evaluation", err));
+    return MEM_NEW(&m->logp, m->micro * length, "evaluation", err);
+}
+
+static void measure_free(struct measure *m) {
+    run_free(m->run);
+    arena_free(&m->host);
+    arena_free(&m->device);
+    arena_free(&m->kept);
+    arena_free(&m->scratch);
+    mem_free(m->tokens);
+    mem_free(m->sequences);
+    mem_free(m->logp);
+}
+
+/* Adds -log p of windows [first, first + count). */
+static fathom_status measure_windows(struct measure *m, int64_t first, int64_t count,
+                                     struct error *err) {
+    const struct run_options run_options = {.only_measures = true};
+    const struct train_batch_options options = {.vocab = m->model->config.vocab};
+    int64_t length = m->options->length;
+    struct train_batch batch;
+    for (int64_t i = 0; i < count; i++) {
+        int32_t *tokens = m->tokens + i * (length + 1);
+        TRY(shard_set_sample(m->set, first + i, length, tokens, err));
+        m->sequences[i] = (struct sequence){.tokens = tokens, .count = length};
+    }
+    arena_reset(&m->host, 0);
+    arena_reset(&m->device, 0);
+    arena_reset(&m->kept, 0);
+    TRY(train_batch_build(&batch, m->sequences, count, &options, &m->host, &m->device, &m->stream,
+                          err));
+    run_forward(m->run, &batch, &run_options, &m->stream, &m->kept, &m->scratch);
+    run_heads(m->run, false);
+    stream_download(&m->stream, m->logp, batch.predictions.logp,
+                    (size_t)(count * length) * sizeof(float));
+    TRY(stream_check(&m->stream, err));
+    for (int64_t i = 0; i < count * length; i++) m->sum -= (double)m->logp[i];
+    return FATHOM_OK;
+}
+
+static fathom_status measure_all(struct measure *m, struct error *err) {
+    TRY(measure_fill(m, err));
+    for (int64_t at = 0; at < m->windows; at += m->micro) {
+        int64_t count = m->windows - at < m->micro ? m->windows - at : m->micro;
+        TRY(measure_windows(m, at, count, err));
+        if (interrupt_requested())
+            RAISE(FATHOM_INTERRUPTED, "stopped after %lld of %lld windows", (long long)(at + count),
+                  (long long)m->windows);
+    }
+    if (!isfinite(m->sum))
+        RAISE(FATHOM_NOT_FINITE, "the loss is %g: are the weights whole?", m->sum);
+    return FATHOM_OK;
+}
+
+fathom_status perplexity_measure(struct perplexity *result, const struct model *model,
+                                 const struct shard_set *set,
+                                 const struct perplexity_options *options, struct error *err) {
+    struct measure m = {.model = model, .set = set, .options = options};
+    double begin = clock_seconds();
+    *result = (struct perplexity){0};
+    m.micro = options->micro > 0 ? options->micro : DEFAULT_MICRO;
+    m.windows = shard_set_samples(set, options->length);
+    if (options->most > 0 && m.windows > options->most) m.windows = options->most;
+    if (m.windows == 0)
+        RAISE(FATHOM_BAD_INPUT, "the split holds %lld tokens, not one window of %lld",
+              (long long)shard_set_tokens(set), (long long)options->length);
+    if (m.micro > m.windows) m.micro = m.windows;
+    fathom_status status = measure_all(&m, err);
+    measure_free(&m);
+    TRY(status);
+    double tokens = (double)(m.windows * options->length);
+    double bytes = (double)shard_set_text_bytes(set) * tokens / (double)shard_set_tokens(set);
+    *result = (struct perplexity){.windows = m.windows,
+                                  .tokens = m.windows * options->length,
+                                  .nats = m.sum / tokens,
+                                  .bits_per_byte = bytes > 0 ? m.sum / log(2) / bytes : 0,
+                                  .seconds = clock_seconds() - begin};
+    return FATHOM_OK;
+}

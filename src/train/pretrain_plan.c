@@ -1,0 +1,113 @@
+/* What a run takes before it begins: the numbers come from the code that will allocate and compute.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "format/shard.h"
+#include "model/sizes.h"
+#include "train/pretrain.h"
+
+/* Share of the multiply-add peak that whole steps reach here (docs/training.md has measurements);
+ * only for the estimate of time. */
+static const double expected_share = 0.4;
+
+enum { CHECKPOINT_BUFFER = 3 << 20 /* copies between files and the device, see model/files.c */ };
+
+static size_t largest_param_bytes(const struct model *model) {
+    int64_t largest = 0;
+    for (int64_t i = 0; i < model->params.count; i++)
+        if (param_count(&model->params.items[i]) > largest)
+            largest = param_count(&model->params.items[i]);
+    return (size_t)largest * dtype_size(model->device->compute);
+}
+
+fathom_status pretrain_memory(const struct pretrain_options *options, const struct model *model,
+                              size_t *bytes, struct error *err) {
+    const struct trainer_options trainer = pretrain_trainer_options(options);
+    struct trainer_bytes measured;
+    TRY(trainer_measure(&measured, model, &trainer, err));
+    *bytes = model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count) +
+             trainer_bytes_total(&measured) + largest_param_bytes(model) + CHECKPOINT_BUFFER;
+    return FATHOM_OK;
+}
+
+static void print_parameters(const struct model *model, FILE *out) {
+    const struct model_config *c = &model->config;
+    struct model_sizes sizes;
+    char total[32], active[32], experts[32], mtp[32];
+    model_sizes(&model->params, c, &sizes);
+    fprintf(out, "parameters        %s total, %s active per token, %s in routed experts\n",
+            format_count(total, (double)sizes.total), format_count(active, (double)sizes.active),
+            format_count(experts, (double)sizes.experts));
+    if (c->mtp_modules > 0)
+        fprintf(out, "MTP modules       %lld with %s parameters of their own\n",
+                (long long)c->mtp_modules, format_count(mtp, (double)sizes.mtp_total));
+}
+
+static fathom_status print_memory(const struct pretrain_options *o, const struct model *model,
+                                  FILE *out, struct error *err) {
+    const struct trainer_options trainer = pretrain_trainer_options(o);
+    struct trainer_bytes bytes;
+    size_t run = 0;
+    char text[4][32];
+    TRY(trainer_measure(&bytes, model, &trainer, err));
+    TRY(pretrain_memory(o, model, &run, err));
+    size_t weights = model_bytes(&model->params, model->device->compute, 0, model->loads_count);
+    size_t both =
+        model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count);
+    fprintf(out, "memory            weights %s, gradients %s, moments %s, activations %s\n",
+            format_bytes(text[0], (double)weights), format_bytes(text[1], (double)(both - weights)),
+            format_bytes(text[2], (double)bytes.moments),
+            format_bytes(text[3], (double)(trainer_bytes_total(&bytes) - bytes.moments)));
+    fprintf(out, "peak memory       %s (%zu bytes)\n",
+            format_bytes(text[0], (double)(run + mem_peak_resident())), run + mem_peak_resident());
+    return FATHOM_OK;
+}
+
+static void print_speed(const struct pretrain_options *o, const struct model *model,
+                        struct device *device, FILE *out) {
+    char text[4][32];
+    double flops = model_train_flops(&model->params, &model->config, o->sequence_length);
+    double tokens = (double)(o->steps * o->batch * o->sequence_length);
+    double peak = device_peak_flops(device);
+    fprintf(out, "compute           %s FLOP per token, %s tokens, %s FLOP in all\n",
+            format_count(text[0], flops), format_count(text[1], tokens),
+            format_count(text[2], flops * tokens));
+    if (peak <= 0) return;
+    double rate = expected_share * peak / flops;
+    fprintf(out,
+            "expected          %s tokens/s, %s: at %.0f%% of %.0f GFLOP/s (%s, measured now)\n",
+            format_count(text[0], rate), format_duration(text[1], tokens / rate),
+            100 * expected_share, peak * 1e-9, device->isa);
+}
+
+static fathom_status print_data(const struct pretrain_options *o, FILE *out, struct error *err) {
+    struct shard_set *set = NULL;
+    char tokens[32];
+    TRY(shard_set_open(&set, o->data, SHARD_TRAIN, err));
+    int64_t samples = shard_set_samples(set, o->sequence_length);
+    double epochs = samples > 0 ? (double)(o->steps * o->batch) / (double)samples : 0;
+    fprintf(out, "data              %s tokens, %lld samples: %.2f epochs\n",
+            format_count(tokens, (double)shard_set_tokens(set)), (long long)samples, epochs);
+    shard_set_close(set);
+    return FATHOM_OK;
+}
+
+fathom_status pretrain_plan(const struct pretrain_options *o, struct device *device, FILE *out,
+                            struct error *err) {
+    struct model_config config;
+    struct model *model = NULL;
+    struct text options = {0};
+    TRY(config_read(&config, o->model, err));
+    TRY(model_new(&model, device, &config, MODEL_GRADS | MODEL_DRY, err));
+    options_to_json(&pretrain_table, o, false, &options);
+    fprintf(out, "options           %s\n", text_data(&options));
+    text_free(&options);
+    print_parameters(model, out);
+    fathom_status status = print_data(o, out, err);
+    if (status == FATHOM_OK) status = print_memory(o, model, out, err);
+    if (status == FATHOM_OK) print_speed(o, model, device, out);
+    model_free(model);
+    return status;
+}
