@@ -1,0 +1,36 @@
+/* Documents to token shards.
+ *
+ * A document is held out when the hash of its bytes (with the seed) falls into the share: its place
+ * does not depend on the other documents or their order, and equal documents never stand in both
+ * splits. Documents are read in batches, encoded in parallel, and written in the order in which
+ * they were read, so the shards do not depend on the threads. */
+#ifndef DATA_BUILD_H
+#define DATA_BUILD_H
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "data/reader.h"
+#include "format/shard.h"
+#include "text/tokenizer.h"
+
+struct build_options {
+    double heldout_share; /* [0, 1) of the documents */
+    uint64_t seed;
+    int64_t tokens_per_shard; /* 0: the format's default */
+    bool replace;             /* an existing dataset gives way */
+    struct log *log;          /* progress; NULL: none */
+};
+struct build_result {
+    int64_t documents[SHARD_SPLITS], tokens[SHARD_SPLITS], text_bytes[SHARD_SPLITS];
+};
+/* Whether a document goes into the held-out split. */
+bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t seed);
+
+/* FATHOM_BAD_INPUT when there is no document for training; FATHOM_INTERRUPTED on a signal. Nothing
+ * appears at `directory` unless all went well. */
+fathom_status build_shards(const char *directory, struct doc_reader *reader,
+                           const struct tokenizer *tokenizer, struct pool *pool,
+                           const struct build_options *options, struct build_result *result,
+                           struct error *err);
+
+#endif
