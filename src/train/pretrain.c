@@ -10,6 +10,7 @@
 #include "model/files.h"
 #include "model/sizes.h"
 #include "train/checkpoint.h"
+#include "train/curve.h"
 #include "train/loader.h"
 #include "train/metrics.h"
 
@@ -259,11 +260,24 @@ static fathom_status run_steps(struct run_state *r, struct error *err) {
     return save(r, err);
 }
 
+/* The curve is a view of what has been saved: a run does not fail for it. */
+static void show_curve(struct run_state *r) {
+    struct text chart = {0};
+    struct error fault = {0};
+    if (curve_draw(r->options->out, &chart, &fault) != FATHOM_OK)
+        log_line(r->log, LOG_INFO, "no loss curve: %s", fault.text);
+    else
+        log_line(r->log, LOG_INFO, "%s%s/loss.svg has it as a picture", text_data(&chart),
+                 r->options->out);
+    text_free(&chart);
+}
+
 fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
                            struct error *err) {
     struct run_state r = {.options = options, .device = device, .log = &device->engine->log};
     fathom_status status = start(&r, err);
     if (status == FATHOM_OK) status = run_steps(&r, err);
+    if (status == FATHOM_OK) show_curve(&r);
     run_close(&r);
     return status;
 }
