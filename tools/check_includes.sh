@@ -8,7 +8,8 @@
 #                 num/dtype.h, backend/device.h, format/, text/.
 #   examples/     include/fathom only.
 #   libraries     each behind the files that wrap it, listed in `wrappers` below.
-# A name without a directory means the including file's own directory; fathom/ is for everybody.
+# A name without a directory means the including file's own directory, or, when it ends in .inc, what
+# the build generates; fathom/ is for everybody.
 # --self-test builds a small tree of wrong includes and demands that each is found.
 set -uo pipefail
 
@@ -77,7 +78,7 @@ wrong_includes() {
         name = substr(name, RSTART + 1, RLENGTH - 2)
         if (name ~ /\.\./) { fail("an include may not climb: " name); next }
         if (name !~ /\//) {
-            if (system("test -f " own_directory(file) "/" name) != 0)
+            if (name !~ /\.inc$/ && system("test -f " own_directory(file) "/" name) != 0)
                 fail(name " is not beside this file; name its directory")
             next
         }
@@ -109,6 +110,7 @@ self_test() {
     plant src/drivers.c '#include "cpu/cpu.h"'
     plant programs/good.c '#include "train/trainer.h"'
     plant programs/good.c '#include "backend/device.h"'
+    plant programs/good.c '#include "generated.inc"'
     plant examples/good.c '#include "fathom/status.h"'
     # Wrong: each must be.
     plant src/base/bad_1.c '#include "num/dtype.h"'
