@@ -1,0 +1,194 @@
+/* fathom data build and fathom data show */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/build.h"
+#include "data_commands.h"
+
+/* ---- build ---- */
+
+struct build_arguments {
+    char *tokenizer, *out, *field;
+    double heldout;
+    int64_t seed, shard_tokens, threads;
+    bool force;
+};
+#define AT(member) offsetof(struct build_arguments, member)
+static const struct option build_rows[] = {
+    {"tokenizer", OPTION_STRING, AT(tokenizer), 0, 0, NULL, NULL, "DIR",
+     "directory with tokenizer.json", true, true},
+    {"out", OPTION_STRING, AT(out), 0, 0, NULL, NULL, "DIR", "the new dataset", true, false},
+    {"heldout", OPTION_FLOAT, AT(heldout), 0, 0.9, "0.01", NULL, "SHARE",
+     "documents that are held out, by the hash of their text", false, true},
+    {"field", OPTION_STRING, AT(field), 0, 0, "text", NULL, "NAME",
+     "field of .jsonl files that holds the text", false, true},
+    {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N", "of the held-out split", false, true},
+    {"shard-tokens", OPTION_INT, AT(shard_tokens), 0, 1e12, "0", NULL, "N",
+     "tokens in a shard; 0: 100 million", false, false},
+    {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
+     false},
+    {"force", OPTION_FLAG, AT(force), 0, 0, NULL, NULL, NULL,
+     "replace what is in the output directory", false, false},
+};
+static const struct option_table build_table = {
+    "data build",
+    "Turn text into token shards with a held-out split.",
+    "FILE...",
+    "FILE is .txt (one document) or .jsonl, plain, gzip or zstd; - is standard input.\n"
+    "Example: fathom data build --tokenizer tok --out shards corpus.jsonl",
+    build_rows,
+    sizeof build_rows / sizeof build_rows[0]};
+
+static void print_result(struct log *log, const char *out, const struct build_result *r,
+                         double seconds) {
+    char tokens[32], bytes[32], held[32], time[32];
+    log_line(log, LOG_INFO,
+             "%s: %lld documents, %s tokens, %s of text (%.2f bytes per token); held out: %lld "
+             "documents, %s tokens; %s",
+             out, (long long)r->documents[SHARD_TRAIN],
+             format_count(tokens, (double)r->tokens[SHARD_TRAIN]),
+             format_bytes(bytes, (double)r->text_bytes[SHARD_TRAIN]),
+             (double)r->text_bytes[SHARD_TRAIN] / (double)r->tokens[SHARD_TRAIN],
+             (long long)r->documents[SHARD_HELDOUT],
+             format_count(held, (double)r->tokens[SHARD_HELDOUT]), format_duration(time, seconds));
+}
+
+static fathom_status build(struct command *command, const struct build_arguments *o, int files) {
+    struct error *err = command->err;
+    struct tokenizer *tokenizer = NULL;
+    struct doc_reader *reader = NULL;
+    struct pool *pool = NULL;
+    struct build_result result;
+    const struct build_options options = {.heldout_share = o->heldout,
+                                          .seed = (uint64_t)o->seed,
+                                          .tokens_per_shard = o->shard_tokens,
+                                          .replace = o->force,
+                                          .log = command->log};
+    double begin = clock_seconds();
+    fathom_status status = tokenizer_open(&tokenizer, o->tokenizer, err);
+    if (status == FATHOM_OK)
+        status = doc_reader_open(&reader, (const char *const *)command->argv, (size_t)files,
+                                 o->field, err);
+    if (status == FATHOM_OK) status = pool_new(&pool, (int)o->threads, err);
+    if (status == FATHOM_OK)
+        status = build_shards(o->out, reader, tokenizer, pool, &options, &result, err);
+    if (status == FATHOM_OK) print_result(command->log, o->out, &result, clock_seconds() - begin);
+    pool_free(pool);
+    doc_reader_close(reader);
+    tokenizer_free(tokenizer);
+    return status;
+}
+
+fathom_status command_data_build(struct command *command) {
+    struct error *err = command->err;
+    struct build_arguments o = {0};
+    struct option_given given = {0};
+    int files = 0;
+    bool is_done = false;
+    fathom_status status = command_options(command, &build_table, &o, &given, &files, &is_done);
+    if (status != FATHOM_OK || is_done) goto out;
+    status = options_check_required(&build_table, &o, &given, err);
+    if (status == FATHOM_OK && files == 0)
+        status = error_set(err, FATHOM_USAGE, "data build needs files of text");
+    if (status == FATHOM_OK && !o.force && path_exists(o.out))
+        status = error_set(err, FATHOM_EXISTS, "%s exists already; --force replaces it", o.out);
+    if (status == FATHOM_OK) status = build(command, &o, files);
+out:
+    options_free(&build_table, &o);
+    return status;
+}
+
+/* ---- show ---- */
+
+struct show_arguments {
+    char *tokenizer;
+    int split;
+    int64_t document;
+    bool verify;
+};
+#undef AT
+#define AT(member) offsetof(struct show_arguments, member)
+static const struct option show_rows[] = {
+    {"split", OPTION_CHOICE, AT(split), 0, 0, "train", "train|heldout", NULL, "part of the data",
+     false, false},
+    {"document", OPTION_INT, AT(document), -1, 1e15, "-1", NULL, "N",
+     "print document N (needs --tokenizer)", false, false},
+    {"tokenizer", OPTION_STRING, AT(tokenizer), 0, 0, NULL, NULL, "DIR",
+     "directory with tokenizer.json", false, false},
+    {"verify", OPTION_FLAG, AT(verify), 0, 0, NULL, NULL, NULL,
+     "read everything and compare checksums", false, false},
+};
+static const struct option_table show_table = {
+    "data show", "Show what token shards hold: counts, one document, or whether they are whole.",
+    "DIR",       "Example: fathom data show --tokenizer tok --document 0 shards",
+    show_rows,   sizeof show_rows / sizeof show_rows[0]};
+
+static fathom_status print_document(const struct shard_set *set, const struct show_arguments *o,
+                                    FILE *out, struct error *err) {
+    struct shard_document document;
+    struct tokenizer *t = NULL;
+    struct text text = {0};
+    int32_t *tokens = NULL;
+    if (!o->tokenizer) RAISE(FATHOM_USAGE, "--document needs --tokenizer DIR");
+    TRY(shard_set_document(set, o->document, &document, err));
+    int64_t count = document.end - document.begin;
+    fathom_status status = tokenizer_open(&t, o->tokenizer, err);
+    if (status == FATHOM_OK && tokenizer_hash(t) != shard_set_tokenizer(set).hash)
+        status = error_set(err, FATHOM_BAD_INPUT, "%s is not the tokenizer that made these shards",
+                           o->tokenizer);
+    if (status == FATHOM_OK) status = MEM_NEW(&tokens, count, "a document", err);
+    if (status == FATHOM_OK) status = shard_set_read(set, document.begin, count, tokens, err);
+    if (status == FATHOM_OK) status = tokenizer_decode(t, tokens, (size_t)count, true, &text, err);
+    if (status == FATHOM_OK) {
+        fwrite(text_data(&text), 1, text.size, out);
+        fputc('\n', out);
+    }
+    text_free(&text);
+    mem_free(tokens);
+    tokenizer_free(t);
+    return status;
+}
+
+static void print_counts(const struct shard_set *set, enum shard_split split, FILE *out) {
+    const struct shard_tokenizer t = shard_set_tokenizer(set);
+    int64_t tokens = shard_set_tokens(set), bytes = shard_set_text_bytes(set);
+    fprintf(out, "split            %s\n", shard_split_name(split));
+    fprintf(out, "documents        %lld\n", (long long)shard_set_documents(set));
+    fprintf(out, "tokens           %lld in %zu shards\n", (long long)tokens, shard_set_files(set));
+    fprintf(out, "text             %lld bytes, %.3f per token\n", (long long)bytes,
+            tokens > 0 ? (double)bytes / (double)tokens : 0);
+    fprintf(out, "tokenizer        %d tokens, eos %d, hash %016llx\n", t.vocab_size, t.eos,
+            (unsigned long long)t.hash);
+}
+
+static fathom_status show(struct command *command, const struct show_arguments *o) {
+    struct error *err = command->err;
+    struct shard_set *set = NULL;
+    TRY(shard_set_open(&set, command->argv[0], (enum shard_split)o->split, err));
+    fathom_status status = FATHOM_OK;
+    if (o->document >= 0)
+        status = print_document(set, o, command->out, err);
+    else
+        print_counts(set, (enum shard_split)o->split, command->out);
+    if (status == FATHOM_OK && o->verify) {
+        status = shard_set_verify(set, err);
+        if (status == FATHOM_OK) fputs("checksums        right\n", command->out);
+    }
+    shard_set_close(set);
+    return status;
+}
+
+fathom_status command_data_show(struct command *command) {
+    struct show_arguments o = {0};
+    struct option_given given = {0};
+    int paths = 0;
+    bool is_done = false;
+    fathom_status status = command_options(command, &show_table, &o, &given, &paths, &is_done);
+    if (status == FATHOM_OK && !is_done && paths != 1)
+        status = error_set(command->err, FATHOM_USAGE, "data show needs one DIR of token shards");
+    if (status == FATHOM_OK && !is_done) status = show(command, &o);
+    options_free(&show_table, &o);
+    return status;
+}
