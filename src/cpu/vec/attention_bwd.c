@@ -19,13 +19,13 @@
 #include "cpu/vec/vmath.h"
 
 enum {
-    KEYS = 96,
-    ROWS = KEYS, /* so that a block on the diagonal is square */
+    KEYS = 192,
+    ROWS = 96,
     MR = BLOCK_MR,
     NR = BLOCK_NR,
     LANES = VEC_LANES,
 };
-_Static_assert(KEYS % NR == 0 && KEYS % MR == 0, "blocks are whole");
+_Static_assert(KEYS % NR == 0 && KEYS % ROWS == 0 && ROWS % MR == 0, "blocks are whole");
 
 struct job {
     const struct op_attention_bwd *op;
@@ -53,9 +53,9 @@ struct pair {
     int64_t head;
     int64_t key, keys; /* first key row, number */
     int64_t row, rows;
-    bool is_diagonal;  /* row == key: row i sees keys 0..i */
-    bool is_first_row; /* dk and dv begin here */
-    bool is_first_key; /* dq begins here */
+    int64_t offset;     /* row - key: row i sees keys 0..offset + i */
+    bool is_first_head; /* dk and dv begin at the first row that sees the key */
+    bool is_first_key;  /* dq begins here */
 };
 
 static int64_t tile_layout(struct tile *x, float *scratch) {
@@ -106,9 +106,10 @@ static void pack_rows(const struct tile *x, const struct pair *pair) {
 
 /* ---- scores and their gradients ---- */
 
-/* Keys that rows [r, r + MR) of the pair may see. */
-static int64_t keys_seen(const struct pair *pair, int64_t r) {
-    return pair->is_diagonal && r + MR < pair->keys ? r + MR : pair->keys;
+/* Keys that row i sees. */
+static int64_t keys_seen(const struct pair *pair, int64_t i) {
+    const int64_t seen = pair->offset + i + 1;
+    return seen < pair->keys ? seen : pair->keys;
 }
 
 static int rows_left(int64_t r, int64_t rows) { return rows - r < MR ? (int)(rows - r) : MR; }
@@ -121,7 +122,7 @@ static void across(const struct pair *pair, struct matmul_rows a, const float *b
     for (int64_t j = 0; j < pair->keys; j += NR) {
         block.b = b + j * dim;
         for (int64_t r = 0; r < pair->rows; r += MR) {
-            if (j >= keys_seen(pair, r)) continue;
+            if (j >= keys_seen(pair, r + MR - 1)) continue;
             block.m = rows_left(r, pair->rows);
             block.a = a.data + r * a.stride;
             block.c = c + r * KEYS + j;
@@ -130,35 +131,42 @@ static void across(const struct pair *pair, struct matmul_rows a, const float *b
     }
 }
 
-/* One row: p from scores to weights, ds from dp to ds, zeros from key `seen` to key `end`. */
-struct row_factors {
-    float lse, delta, scale;
+/* One row: p from scores to weights, ds from dp to ds. */
+struct row {
+    float *p, *ds;
+    vf lse, delta, scale;
 };
-static void weights_row(float *p, float *ds, struct row_factors f, int64_t seen, int64_t end) {
-    const vf lse = vf_set1(f.lse), delta = vf_set1(f.delta), scale = vf_set1(f.scale);
-    int64_t j = 0;
-    for (; j < end; j += LANES) {
-        vf weight = vf_exp2_flush(vf_sub(vf_load(p + j), lse));
-        if (seen - j < LANES)
-            weight = vf_select(vm_first(seen > j ? (int)(seen - j) : 0), weight, vf_zero());
-        const vf d = vf_mul(vf_mul(scale, weight), vf_sub(vf_load(ds + j), delta));
-        vf_store(p + j, weight);
-        vf_store(ds + j, d);
+VEC_INLINE void weights_vector(const struct row *row, int64_t j, vm seen, bool is_masked) {
+    vf p = vf_exp2_flush(vf_sub(vf_load(row->p + j), row->lse));
+    if (is_masked) p = vf_select(seen, p, vf_zero());
+    const vf dp = vf_sub(vf_load(row->ds + j), row->delta);
+    vf_store(row->p + j, p);
+    vf_store(row->ds + j, vf_mul(vf_mul(row->scale, p), dp));
+}
+
+/* Rows [r, r + MR): whole vectors of keys that all of them see, then those of which some are not
+ * seen, where p and ds are 0. */
+static void weights_rows(const struct tile *x, const struct pair *pair, int64_t r) {
+    const struct op_attention_bwd *op = x->op;
+    const int64_t end = keys_seen(pair, r + MR - 1);
+    const int64_t common = keys_seen(pair, r) / LANES * LANES;
+    for (int64_t i = r; i < r + rows_left(r, pair->rows); i++) {
+        const struct row row = {
+            .p = x->p + i * KEYS,
+            .ds = x->ds + i * KEYS,
+            .lse = vf_set1(row_f32(op->lse, pair->row + i)[pair->head] * VMATH_LOG2_E),
+            .delta = vf_set1(row_f32(op->delta, pair->row + i)[pair->head]),
+            .scale = vf_set1((float)op->shape.scale),
+        };
+        const int64_t seen = keys_seen(pair, i);
+        for (int64_t j = 0; j < common; j += LANES) weights_vector(&row, j, vm_first(0), false);
+        for (int64_t j = common; j < end; j += LANES)
+            weights_vector(&row, j, vi_gt(vi_set1((int)(seen - j)), vi_iota()), true);
     }
 }
 
 static void weights(const struct tile *x, const struct pair *pair) {
-    const struct op_attention_bwd *op = x->op;
-    for (int64_t i = 0; i < pair->rows; i++) {
-        const int64_t row = pair->row + i;
-        const struct row_factors f = {
-            .lse = row_f32(op->lse, row)[pair->head] * VMATH_LOG2_E,
-            .delta = row_f32(op->delta, row)[pair->head],
-            .scale = (float)op->shape.scale,
-        };
-        const int64_t seen = pair->is_diagonal && i + 1 < pair->keys ? i + 1 : pair->keys;
-        weights_row(x->p + i * KEYS, x->ds + i * KEYS, f, seen, keys_seen(pair, i / MR * MR));
-    }
+    for (int64_t r = 0; r < pair->rows; r += MR) weights_rows(x, pair, r);
 }
 
 /* ---- the three sums ---- */
@@ -169,13 +177,15 @@ static void down(const struct pair *pair, const float *a, const float *b, struct
     struct block block = {
         .a_stride = KEYS,
         .c_stride = c.stride,
-        .start = pair->is_first_row ? BLOCK_FROM_ZERO : BLOCK_FROM_C,
         .alpha = 1,
     };
     for (int64_t d = 0; d < n; d += NR) {
         block.n = n - d < NR ? (int)(n - d) : NR;
         for (int64_t j = 0; j < pair->keys; j += MR) {
-            const int64_t first = pair->is_diagonal ? j : 0;
+            const int64_t first = j > pair->offset ? j - pair->offset : 0;
+            if (first >= pair->rows) break;
+            const bool is_first = pair->is_first_head && j >= pair->offset;
+            block.start = is_first ? BLOCK_FROM_ZERO : BLOCK_FROM_C;
             block.m = rows_left(j, pair->keys);
             block.k = pair->rows - first;
             block.a = a + first * KEYS + j;
@@ -199,7 +209,7 @@ static void along(const struct tile *x, const struct pair *pair, const float *b,
         block.n = n - d < NR ? (int)(n - d) : NR;
         for (int64_t r = 0; r < pair->rows; r += MR) {
             block.m = rows_left(r, pair->rows);
-            block.k = keys_seen(pair, r);
+            block.k = keys_seen(pair, r + MR - 1);
             block.a = x->ds + r * KEYS;
             block.b = b + d * pair->keys;
             block.c = (float *)c.data + r * c.stride + d;
@@ -250,8 +260,7 @@ static void run_tile(void *arg, int64_t index, int worker) {
     struct tile x = {.op = job->op,
                      .span = &job->op->spans[index / s->kv_heads],
                      .kv_head = index % s->kv_heads};
-    const int64_t floats = tile_layout(&x, cpu_thread_scratch(job->state, worker, 0));
-    cpu_thread_scratch(job->state, worker, (size_t)floats * sizeof(float));
+    tile_layout(&x, cpu_thread_scratch(job->state, worker, CPU_THREAD_SCRATCH));
     tile_delta(&x, group);
     const int64_t begin = x.span->row, end = begin + x.span->count;
     for (int64_t key = begin; key < end; key += KEYS) {
@@ -260,10 +269,10 @@ static void run_tile(void *arg, int64_t index, int worker) {
         pack_keys(&x, &pair);
         for (int64_t g = 0; g < group; g++) {
             pair.head = x.kv_head * group + g;
+            pair.is_first_head = g == 0;
             for (pair.row = key; pair.row < end; pair.row += ROWS) {
                 pair.rows = end - pair.row < ROWS ? end - pair.row : ROWS;
-                pair.is_diagonal = pair.row == key;
-                pair.is_first_row = g == 0 && pair.is_diagonal;
+                pair.offset = pair.row - key;
                 attend_pair(&x, &pair);
             }
         }
@@ -292,6 +301,9 @@ static void reduce_rope(const void *arg, int64_t first, int64_t end, int worker)
 void VEC_NAME(attention_bwd)(struct stream *stream, const struct op_attention_bwd *op) {
     const struct attention_shape *s = &op->shape;
     struct job job = {op, cpu_state_of(stream)};
+    struct tile x = {.op = op};
+    const int64_t floats = tile_layout(&x, cpu_thread_scratch(job.state, 0, 0));
+    if (!rows_scratch_fits(stream, "attention_bwd", floats * 4, CPU_THREAD_SCRATCH)) return;
     pool_run(stream->device->engine->pool, op->span_count * s->kv_heads, run_tile, &job);
     if (s->dim_rope == 0) return;
     rows_run_tiles(stream, reduce_rope, op, op->span_count, 1);

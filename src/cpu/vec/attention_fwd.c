@@ -50,7 +50,7 @@ struct tile {
     float *values;     /* a block of values, packed */
     float *scores;     /* [MR, KEYS]: scores, then weights */
     float *o;          /* [ROWS, o_stride] sums so far */
-    float *max;        /* [ROWS] m */
+    float *max;        /* [ROWS + LANES] m, in the end lse; the last are never used */
     float *sum;        /* [ROWS] l */
     int32_t *position; /* [ROWS] in the sequence */
     int64_t q_stride, o_stride;
@@ -71,28 +71,37 @@ static int64_t tile_layout(struct tile *x, float *scratch) {
     x->values = attention_take(&at, attention_packed(KEYS, s->dim_value));
     x->scores = attention_take(&at, MR * KEYS);
     x->o = attention_take(&at, ROWS * x->o_stride);
-    x->max = attention_take(&at, ROWS);
+    x->max = attention_take(&at, ROWS + LANES);
     x->sum = attention_take(&at, ROWS);
     x->position = (int32_t *)(void *)attention_take(&at, ROWS);
     return at - scratch;
 }
 
-static int64_t tile_head(const struct tile *x, int64_t r) {
-    return x->kv_head * x->group + (x->first + r) % x->group;
+/* A row of the tile: its row in the tensors, and its query head. */
+struct place {
+    int64_t row, head;
+};
+static struct place place_first(const struct tile *x) {
+    return (struct place){x->span->row + x->first / x->group,
+                          x->kv_head * x->group + x->first % x->group};
 }
-static int64_t tile_row(const struct tile *x, int64_t r) {
-    return x->span->row + (x->first + r) / x->group;
+static struct place place_next(const struct tile *x, struct place at) {
+    const bool is_last_head = at.head + 1 == (x->kv_head + 1) * x->group;
+    return (struct place){at.row + is_last_head,
+                          is_last_head ? x->kv_head * x->group : at.head + 1};
 }
 
 static void tile_begin(struct tile *x) {
     const struct attention_shape *s = &x->op->shape;
     const size_t bytes = (size_t)(s->dim_nope + s->dim_rope) * sizeof(float);
-    for (int64_t r = 0; r < x->rows; r++) {
-        const float *q = row_f32(x->op->q, tile_row(x, r)) + tile_head(x, r) * s->q_stride;
-        memcpy(x->q + r * x->q_stride, q, bytes);
-        x->position[r] = (int32_t)(x->span->first + (x->first + r) / x->group);
+    struct place at = place_first(x);
+    for (int64_t r = 0; r < x->rows; r++, at = place_next(x, at)) {
+        memcpy(x->q + r * x->q_stride, row_f32(x->op->q, at.row) + at.head * s->q_stride, bytes);
+        x->position[r] = (int32_t)(at.row - x->span->row + x->span->first);
         x->max[r] = -INFINITY;
         x->sum[r] = 0;
+        const float *o = row_f32(x->op->o, at.row) + at.head * s->o_stride;
+        for (int64_t i = 0; i < s->dim_value; i += 16) __builtin_prefetch(o + i, 1);
     }
 }
 
@@ -117,6 +126,7 @@ struct strip {
     int64_t r;           /* first row */
     int m;               /* rows */
     int width;           /* keys that some row sees */
+    int common;          /* keys that all see, in whole vectors */
     int visible[MR];     /* keys that each sees */
     float factor[LANES]; /* c */
 };
@@ -142,50 +152,91 @@ static void strip_scores(const struct tile *x, const struct strip *strip) {
     }
 }
 
-/* max(m, scores[0, n)) */
-static float row_max(const float *scores, int n, float m) {
-    vf max = vf_set1(m);
-    int j = 0;
-    for (; j + LANES <= n; j += LANES) max = vf_max(max, vf_load(scores + j));
-    if (j < n) max = vf_max(max, vf_select(vm_first(n - j), vf_load(scores + j), vf_set1(m)));
-    return vf_hmax(max);
+/* The lanes of keys j.. that row i of the strip sees. */
+VEC_INLINE vm seen(const struct strip *strip, int64_t i, int64_t j) {
+    return vi_gt(vi_set1(strip->visible[i] - (int)j), vi_iota());
 }
 
-/* scores[0, n) become 2^(s - max), those up to `width` 0; returns the sum. */
-static float row_weights(float *scores, int n, int width, float max) {
-    const vf m = vf_set1(max);
-    vf sum = vf_zero();
-    int j = 0;
-    for (; j + LANES <= n; j += LANES) {
-        const vf p = vf_exp2_flush(vf_sub(vf_load(scores + j), m));
-        vf_store(scores + j, p);
-        sum = vf_add(sum, p);
+/* new_max[i] = max(m, scores[0, visible)) for rows [first, first + n) of the strip, n constant. The
+ * columns are outermost: one loop for all rows, whose end the processor foresees. */
+VEC_INLINE void rows_max(const struct tile *x, const struct strip *strip, int first, int n,
+                         float *new_max) {
+    const float *scores = x->scores + first * KEYS;
+    vf max[MR];
+    VEC_UNROLL
+    for (int i = 0; i < n; i++) max[i] = vf_set1(x->max[strip->r + first + i]);
+    int64_t j = 0;
+    for (; j < strip->common; j += LANES) {
+        VEC_UNROLL
+        for (int i = 0; i < n; i++) max[i] = vf_max(max[i], vf_load(scores + i * KEYS + j));
     }
-    if (j < n) {
-        vf p = vf_exp2_flush(vf_sub(vf_load(scores + j), m));
-        p = vf_select(vm_first(n - j), p, vf_zero());
-        vf_store(scores + j, p);
-        sum = vf_add(sum, p);
-        j += LANES;
+    for (; j < strip->width; j += LANES) {
+        VEC_UNROLL
+        for (int i = 0; i < n; i++) {
+            const vf larger = vf_max(max[i], vf_load(scores + i * KEYS + j));
+            max[i] = vf_select(seen(strip, first + i, j), larger, max[i]);
+        }
     }
-    for (; j < width; j += LANES) vf_store(scores + j, vf_zero());
-    return vf_sum(sum);
+    VEC_UNROLL
+    for (int i = 0; i < n; i++) new_max[first + i] = vf_hmax(max[i]);
+}
+
+/* Scores become 2^(s - new_max), those not seen 0; added[i] is their sum. */
+VEC_INLINE void rows_weights(const struct tile *x, const struct strip *strip, int first, int n,
+                             const float *new_max, float *added) {
+    float *scores = x->scores + first * KEYS;
+    vf sum[MR];
+    VEC_UNROLL
+    for (int i = 0; i < n; i++) sum[i] = vf_zero();
+    int64_t j = 0;
+    for (; j < strip->common; j += LANES) {
+        VEC_UNROLL
+        for (int i = 0; i < n; i++) {
+            float *at = scores + i * KEYS + j;
+            const vf p = vf_exp2_flush(vf_sub(vf_load(at), vf_set1(new_max[first + i])));
+            vf_store(at, p);
+            sum[i] = vf_add(sum[i], p);
+        }
+    }
+    for (; j < strip->width; j += LANES) {
+        VEC_UNROLL
+        for (int i = 0; i < n; i++) {
+            float *at = scores + i * KEYS + j;
+            vf p = vf_exp2_flush(vf_sub(vf_load(at), vf_set1(new_max[first + i])));
+            p = vf_select(seen(strip, first + i, j), p, vf_zero());
+            vf_store(at, p);
+            sum[i] = vf_add(sum[i], p);
+        }
+    }
+    VEC_UNROLL
+    for (int i = 0; i < n; i++) added[first + i] = vf_sum(sum[i]);
+}
+
+static void strip_max(const struct tile *x, const struct strip *strip, float *new_max) {
+    if (strip->m == MR)
+        rows_max(x, strip, 0, MR, new_max);
+    else
+        for (int i = 0; i < strip->m; i++) rows_max(x, strip, i, 1, new_max);
+}
+
+static void strip_weights(const struct tile *x, const struct strip *strip, const float *new_max,
+                          float *added) {
+    if (strip->m == MR)
+        rows_weights(x, strip, 0, MR, new_max, added);
+    else
+        for (int i = 0; i < strip->m; i++) rows_weights(x, strip, i, 1, new_max, added);
 }
 
 /* The running maximum, factors, weights and sums of the strip's rows. */
 static void strip_softmax(const struct tile *x, struct strip *strip) {
     float *max = x->max + strip->r, *sum = x->sum + strip->r;
-    float old[LANES] = {0}, new[LANES] = {0};
+    float new_max[LANES] = {0}, added[LANES];
+    strip_max(x, strip, new_max);
+    strip_weights(x, strip, new_max, added);
+    vf_store(strip->factor, vf_exp2_flush(vf_sub(vf_load(max), vf_load(new_max))));
     for (int i = 0; i < strip->m; i++) {
-        old[i] = max[i];
-        new[i] = row_max(x->scores + i * KEYS, strip->visible[i], max[i]);
-    }
-    vf_store(strip->factor, vf_exp2_flush(vf_sub(vf_load(old), vf_load(new))));
-    for (int i = 0; i < strip->m; i++) {
-        float *scores = x->scores + i * KEYS;
-        const float added = row_weights(scores, strip->visible[i], strip->width, new[i]);
-        max[i] = new[i];
-        sum[i] = fmaf(sum[i], strip->factor[i], added);
+        max[i] = new_max[i];
+        sum[i] = fmaf(sum[i], strip->factor[i], added[i]);
     }
 }
 
@@ -213,14 +264,16 @@ static void strip_values(const struct tile *x, const struct strip *strip, int64_
 
 /* Rows [r, r + MR) of the tile against keys [start, start + n). */
 static void attend_strip(const struct tile *x, int64_t r, int64_t start, int64_t n) {
-    struct strip strip = {.r = r};
+    struct strip strip = {.r = r, .common = KEYS};
     strip.m = x->rows - r < MR ? (int)(x->rows - r) : MR;
     for (int i = 0; i < strip.m; i++) {
         int64_t visible = x->position[r + i] + 1 - start;
-        if (visible > n) visible = n;
-        strip.visible[i] = visible > 0 ? (int)visible : 0;
-        if (strip.visible[i] > strip.width) strip.width = strip.visible[i];
+        visible = visible > n ? n : visible > 0 ? visible : 0;
+        strip.visible[i] = (int)visible;
+        if (visible > strip.width) strip.width = (int)visible;
+        if (visible < strip.common) strip.common = (int)visible;
     }
+    strip.common -= strip.common % LANES;
     if (strip.width == 0) return;
     strip_scores(x, &strip);
     strip_softmax(x, &strip);
@@ -230,20 +283,17 @@ static void attend_strip(const struct tile *x, int64_t r, int64_t start, int64_t
 /* o / l and lse of the tile's rows, to where they belong. */
 static void tile_end(const struct tile *x) {
     const struct attention_shape *s = &x->op->shape;
-    for (int64_t r = 0; r < x->rows; r++) {
-        const int64_t row = tile_row(x, r), head = tile_head(x, r);
-        float *o = row_f32(x->op->o, row) + head * s->o_stride;
+    for (int64_t r = 0; r < x->rows; r += LANES)
+        vf_store(x->max + r,
+                 vf_fma(vf_load(x->max + r), vf_set1(VMATH_LN2), vf_log(vf_load(x->sum + r))));
+    struct place at = place_first(x);
+    for (int64_t r = 0; r < x->rows; r++, at = place_next(x, at)) {
+        float *o = row_f32(x->op->o, at.row) + at.head * s->o_stride;
         const float *from = x->o + r * x->o_stride;
         const vf sum = vf_set1(x->sum[r]);
         for (int64_t d = 0; d < s->dim_value; d += LANES)
             row_store(o, d, s->dim_value, vf_div(vf_load(from + d), sum));
-    }
-    if (tensor_is_absent(x->op->lse)) return;
-    for (int64_t r = 0; r < x->rows; r += LANES) {
-        float lse[LANES];
-        vf_store(lse, vf_fma(vf_load(x->max + r), vf_set1(VMATH_LN2), vf_log(vf_load(x->sum + r))));
-        for (int64_t i = r; i < r + LANES && i < x->rows; i++)
-            row_f32(x->op->lse, tile_row(x, i))[tile_head(x, i)] = lse[i - r];
+        if (!tensor_is_absent(x->op->lse)) row_f32(x->op->lse, at.row)[at.head] = x->max[r];
     }
 }
 
@@ -279,9 +329,7 @@ static struct tile tile_find(const struct job *job, int64_t index) {
 static void run_tile(void *arg, int64_t index, int worker) {
     const struct job *job = arg;
     struct tile x = tile_find(job, index);
-    const size_t bytes =
-        (size_t)tile_layout(&x, cpu_thread_scratch(job->state, worker, 0)) * sizeof(float);
-    cpu_thread_scratch(job->state, worker, bytes);
+    tile_layout(&x, cpu_thread_scratch(job->state, worker, CPU_THREAD_SCRATCH));
     tile_begin(&x);
     const int64_t end = x.position[x.rows - 1] + 1;
     for (int64_t start = 0; start < end; start += KEYS) {
@@ -294,8 +342,12 @@ static void run_tile(void *arg, int64_t index, int worker) {
 
 void VEC_NAME(attention_fwd)(struct stream *stream, const struct op_attention_fwd *op) {
     struct job job = {.op = op, .state = cpu_state_of(stream)};
-    const size_t bytes = (size_t)(op->span_count + 1) * sizeof *job.first_tile;
-    job.first_tile = cpu_shared_scratch(job.state, bytes);
+    const int64_t bytes = (op->span_count + 1) * (int64_t)sizeof *job.first_tile;
+    struct tile x = {.op = op};
+    const int64_t floats = tile_layout(&x, cpu_thread_scratch(job.state, 0, 0));
+    if (!rows_scratch_fits(stream, "attention_fwd", bytes, CPU_SHARED_SCRATCH)) return;
+    if (!rows_scratch_fits(stream, "attention_fwd", floats * 4, CPU_THREAD_SCRATCH)) return;
+    job.first_tile = cpu_shared_scratch(job.state, (size_t)bytes);
     job.group = op->shape.heads / op->shape.kv_heads;
     job.rows = tile_rows(&op->shape);
     int64_t tiles = 0;

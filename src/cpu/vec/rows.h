@@ -22,6 +22,16 @@ enum {
 
 VEC_INLINE float *row_f32(struct tensor x, int64_t row) { return (float *)x.data + row * x.stride; }
 
+/* Whether a block of scratch holds `bytes`; where not, the stream fails. */
+static inline bool rows_scratch_fits(struct stream *stream, const char *op, int64_t bytes,
+                                     int64_t capacity) {
+    if (bytes <= capacity) return true;
+    stream_fail(stream, FATHOM_NO_MEMORY,
+                "%s: %lld bytes of scratch for one tile, but there are %lld", op, (long long)bytes,
+                (long long)capacity);
+    return false;
+}
+
 /* Does items [first, end) of an operation; `worker` is the pool's. */
 typedef void rows_fn(const void *op, int64_t first, int64_t end, int worker);
 

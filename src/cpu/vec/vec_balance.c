@@ -60,5 +60,7 @@ static void balance_spans(const void *arg, int64_t first, int64_t end, int worke
 
 void VEC_NAME(balance_fwd)(struct stream *stream, const struct op_balance_fwd *op) {
     const struct balance_job job = {op, cpu_state_of(stream)};
+    const int64_t bytes = 3 * op->scores.cols * (int64_t)sizeof(float);
+    if (!rows_scratch_fits(stream, "balance_fwd", bytes, CPU_THREAD_SCRATCH)) return;
     rows_run_tiles(stream, balance_spans, &job, op->span_count, 1);
 }

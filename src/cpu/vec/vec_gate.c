@@ -105,6 +105,8 @@ static void gate_rows(const void *arg, int64_t first, int64_t end, int worker) {
 
 void VEC_NAME(gate_fwd)(struct stream *stream, const struct op_gate_fwd *op) {
     const struct gate_job job = {op, cpu_state_of(stream)};
+    const int64_t bytes = (op->shape.experts + op->shape.groups) * (int64_t)sizeof(float);
+    if (!rows_scratch_fits(stream, "gate_fwd", bytes, CPU_THREAD_SCRATCH)) return;
     rows_run(stream, gate_rows, &job, op->logits.rows, op->shape.experts * (op->shape.active + 1));
 }
 
