@@ -32,7 +32,8 @@ static inline void arena_over(struct arena *arena, void *block, size_t capacity)
     *arena = (struct arena){.base = (unsigned char *)block, .capacity = capacity};
 }
 
-/* count * size bytes, or NULL (always NULL while measuring: callers must not touch the memory then). */
+/* count * size bytes, or NULL (always NULL while measuring: callers must not touch the memory
+ * then). */
 void *arena_take(struct arena *arena, size_t count, size_t size);
 #define ARENA_TAKE(arena, type, count) ((type *)arena_take((arena), (size_t)(count), sizeof(type)))
 

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-double clock_seconds(void);        /* since an arbitrary start, monotonic */
-double clock_wall(void);           /* since 1970, UTC */
+double clock_seconds(void);         /* since an arbitrary start, monotonic */
+double clock_wall(void);            /* since 1970, UTC */
 double clock_process_seconds(void); /* processor time of all threads */
 
 /* SIGINT and SIGTERM set a flag that long work polls. A second signal has the default effect, so

@@ -53,7 +53,8 @@ void file_writer_put(struct file_writer *writer, const void *bytes, size_t size)
 void file_writer_printf(struct file_writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Overwrites bytes already put, for headers that are known last. offset + size <= bytes so far. */
-void file_writer_put_at(struct file_writer *writer, uint64_t offset, const void *bytes, size_t size);
+void file_writer_put_at(struct file_writer *writer, uint64_t offset, const void *bytes,
+                        size_t size);
 uint64_t file_writer_size(const struct file_writer *writer);
 /* fsync, rename, fsync of the directory. Frees the writer whatever happens; on failure the
  * temporary file is gone and the final place untouched. */

@@ -1,5 +1,6 @@
 /* JSON, on jansson. Reading: a tree of borrowed nodes under one owned root, with bounds on size and
- * depth; getters that say in words what is wrong and where. Writing: straight into a struct text. */
+ * depth; getters that say in words what is wrong and where. Writing: straight into a struct text.
+ */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -13,9 +14,9 @@
 /* A node; NULL is "absent" and accepted by every getter. Borrowed from the root. */
 typedef struct json_t json_node;
 
-/* Parses one JSON value that fills text[0..size) (whitespace around it allowed). *root must be given
- * to json_free. Duplicate keys: refused. Depth is bounded (jansson's 2048), integers outside int64
- * and invalid UTF-8 are refused; the message has line and column. `what` names the source. */
+/* Parses one JSON value that fills text[0..size) (whitespace around it allowed). *root must be
+ * given to json_free. Duplicate keys: refused. Depth is bounded (jansson's 2048), integers outside
+ * int64 and invalid UTF-8 are refused; the message has line and column. `what` names the source. */
 fathom_status json_parse(json_node **root, const char *text, size_t size, const char *what,
                          struct error *err);
 fathom_status json_read_file(json_node **root, const char *path, size_t max_size,
@@ -42,7 +43,8 @@ bool json_next_member(const json_node *object, void **iterator, const char **key
 int64_t json_integer(const json_node *node);
 double json_real(const json_node *node); /* integers too */
 bool json_bool(const json_node *node);
-const char *json_string(const json_node *node, size_t *size); /* "" for other kinds; size may be NULL */
+const char *json_string(const json_node *node,
+                        size_t *size); /* "" for other kinds; size may be NULL */
 
 /* Typed members of an object. `need` forms fail when the key is absent or null; the others then
  * leave *out as it was. A member of the wrong kind always fails, naming key, kind and `what`. */

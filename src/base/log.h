@@ -10,7 +10,7 @@ enum log_level { LOG_QUIET, LOG_INFO, LOG_DEBUG };
 struct log {
     FILE *stream;         /* where lines go, normally stderr; NULL: nowhere */
     enum log_level level; /* lines above this level are dropped */
-    bool is_terminal;     /* progress is redrawn in place, else printed as plain lines now and then */
+    bool is_terminal; /* progress is redrawn in place, else printed as plain lines now and then */
     double last_progress; /* clock_seconds() of the last progress line; owned by log_progress */
     bool progress_shown;  /* a progress line stands on the terminal and must be cleared first */
 };

@@ -8,11 +8,11 @@
 
 /* What a draw is for. Values are part of the checkpoint format: append, never renumber. */
 enum rng_purpose {
-    RNG_INIT = 1,     /* initial weights: stream = tensor number, position = element */
-    RNG_SHUFFLE = 2,  /* order of samples: stream = epoch, position = index */
-    RNG_SAMPLE = 3,   /* token sampling: stream = sequence, position = token position */
-    RNG_SYNTH = 4,    /* synthetic texts: stream = document, position = draw */
-    RNG_TEST = 5,     /* tests and benches */
+    RNG_INIT = 1,    /* initial weights: stream = tensor number, position = element */
+    RNG_SHUFFLE = 2, /* order of samples: stream = epoch, position = index */
+    RNG_SAMPLE = 3,  /* token sampling: stream = sequence, position = token position */
+    RNG_SYNTH = 4,   /* synthetic texts: stream = document, position = draw */
+    RNG_TEST = 5,    /* tests and benches */
 };
 
 struct rng_key {
@@ -21,7 +21,8 @@ struct rng_key {
     uint64_t stream;
 };
 
-/* The bare generator: ten rounds in place. Exposed so that a test can hold it to published values. */
+/* The bare generator: ten rounds in place. Exposed so that a test can hold it to published values.
+ */
 void rng_philox(uint32_t counter[4], uint32_t key0, uint32_t key1);
 
 /* 128 random bits for (key, position). */
@@ -30,9 +31,11 @@ void rng_block(struct rng_key key, uint64_t position, uint32_t out[4]);
 uint64_t rng_u64(struct rng_key key, uint64_t position);
 /* Uniform in [0, 1) with 53 bits. */
 double rng_uniform(struct rng_key key, uint64_t position);
-/* Uniform integer in [0, n), n >= 1, without modulo bias worth measuring (multiply-high on 64 bits). */
+/* Uniform integer in [0, n), n >= 1, without modulo bias worth measuring (multiply-high on 64
+ * bits). */
 uint64_t rng_below(struct rng_key key, uint64_t position, uint64_t n);
-/* Standard normal (Box-Muller on one block; two independent values per position, the first given). */
+/* Standard normal (Box-Muller on one block; two independent values per position, the first given).
+ */
 double rng_normal(struct rng_key key, uint64_t position);
 
 /* A cursor for code that draws one after the other, such as a text generator; the key still names

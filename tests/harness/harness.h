@@ -24,8 +24,10 @@ struct test {
     void (*run)(void);
     double time_limit; /* seconds; 0: 120 */
 };
-#define TEST(function) {#function, function, 0}
-#define TEST_LONG(function, seconds) {#function, function, seconds}
+#define TEST(function)                                                                             \
+    { #function, function, 0 }
+#define TEST_LONG(function, seconds)                                                               \
+    { #function, function, seconds }
 #define HARNESS_MAIN(tests)                                                                        \
     int main(int argc, char **argv) {                                                              \
         return harness_main(argc, argv, tests, sizeof(tests) / sizeof((tests)[0]));                \
