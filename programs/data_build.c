@@ -74,6 +74,9 @@ static fathom_status build(struct command *command, const struct build_arguments
     if (status == FATHOM_OK) status = pool_new(&pool, (int)o->threads, err);
     if (status == FATHOM_OK)
         status = build_shards(o->out, reader, tokenizer, pool, &options, &result, err);
+    /* Nothing was saved, so this is no success: a script must not go on. */
+    if (status == FATHOM_INTERRUPTED)
+        status = error_set(err, FATHOM_IO, "%s: interrupted, nothing was written", o->out);
     if (status == FATHOM_OK) print_result(command->log, o->out, &result, clock_seconds() - begin);
     pool_free(pool);
     doc_reader_close(reader);
@@ -125,8 +128,8 @@ static const struct option_table show_table = {
     "DIR",       "Example: fathom data show --tokenizer tok --document 0 shards",
     show_rows,   sizeof show_rows / sizeof show_rows[0]};
 
-static fathom_status print_document(const struct shard_set *set, const struct show_arguments *o,
-                                    FILE *out, struct error *err) {
+static fathom_status print_document(const struct shard_set *set, const char *directory,
+                                    const struct show_arguments *o, FILE *out, struct error *err) {
     struct shard_document document;
     struct tokenizer *t = NULL;
     struct text text = {0};
@@ -135,9 +138,8 @@ static fathom_status print_document(const struct shard_set *set, const struct sh
     TRY(shard_set_document(set, o->document, &document, err));
     int64_t count = document.end - document.begin;
     fathom_status status = tokenizer_open(&t, o->tokenizer, err);
-    if (status == FATHOM_OK && tokenizer_hash(t) != shard_set_tokenizer(set).hash)
-        status = error_set(err, FATHOM_BAD_INPUT, "%s is not the tokenizer that made these shards",
-                           o->tokenizer);
+    if (status == FATHOM_OK)
+        status = build_check_tokenizer(shard_set_tokenizer(set), t, directory, err);
     if (status == FATHOM_OK) status = MEM_NEW(&tokens, count, "a document", err);
     if (status == FATHOM_OK) status = shard_set_read(set, document.begin, count, tokens, err);
     if (status == FATHOM_OK) status = tokenizer_decode(t, tokens, (size_t)count, true, &text, err);
@@ -169,7 +171,7 @@ static fathom_status show(struct command *command, const struct show_arguments *
     TRY(shard_set_open(&set, command->argv[0], (enum shard_split)o->split, err));
     fathom_status status = FATHOM_OK;
     if (o->document >= 0)
-        status = print_document(set, o, command->out, err);
+        status = print_document(set, command->argv[0], o, command->out, err);
     else
         print_counts(set, (enum shard_split)o->split, command->out);
     if (status == FATHOM_OK && o->verify) {

@@ -1,40 +1,38 @@
 #include "data/build.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/memory.h"
-#include "data/reader.h"
 
-/* A batch is read, encoded in parallel, and appended in its order. Its end depends on the documents
- * alone, so the shards do too. */
-enum { BATCH_DOCUMENTS = 1024, BATCH_BYTES = 8 << 20 };
+enum { BATCH_DOCUMENTS = 4096 };
+#define BATCH_BYTES ((size_t)16 << 20)
 
-struct batch_document {
-    size_t at, size; /* in the batch's text */
-    enum shard_split split;
+/* A document of the batch, and its tokens once encoded. */
+struct item {
+    size_t begin, size; /* in batch->bytes */
     struct token_list tokens;
     fathom_status status;
-    struct error err;
+    struct error err; /* when status is not FATHOM_OK */
 };
 
-struct build {
+struct builder {
     const struct build_options *options;
     struct doc_reader *reader;
+    struct pool *pool;
     struct shard_writer *writer;
     struct encoder **encoders; /* [threads] */
-    int threads;
-    struct batch_document *documents; /* [BATCH_DOCUMENTS] */
-    int count;                        /* documents in the batch */
-    struct text text;
-    uint64_t read_bytes;
-    double started;
-    struct build_counts *counts;
+    struct text bytes;         /* the batch's documents, one after the other */
+    struct item *items;        /* [BATCH_DOCUMENTS] */
+    size_t count;
+    struct build_result *result;
 };
+
+bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t seed) {
+    uint64_t hash = hash_bytes_seeded(bytes, size, seed);
+    return (double)(hash >> 11) * 0x1p-53 < share;
+}
 
 /* ---- tokenizers ---- */
 
@@ -66,182 +64,131 @@ fathom_status build_check_tokenizer(struct shard_tokenizer made_with,
     return FATHOM_OK;
 }
 
-/* ---- batches ---- */
+/* ---- a batch ---- */
 
-static enum shard_split split_of(const struct build *build, const void *bytes, size_t size) {
-    uint64_t hash = hash_bytes_seeded(bytes, size, build->options->seed);
-    double place = ldexp((double)(hash >> 11), -53);
-    return place < build->options->heldout ? SHARD_HELDOUT : SHARD_TRAIN;
-}
-
-static fathom_status read_batch(struct build *build, bool *is_end, struct error *err) {
-    build->count = 0;
-    text_clear(&build->text);
-    while (build->count < BATCH_DOCUMENTS && build->text.size < BATCH_BYTES) {
-        struct document document;
-        TRY(doc_reader_next(build->reader, &document, is_end, err));
+static fathom_status read_batch(struct builder *b, bool *is_end, struct error *err) {
+    struct document document;
+    b->count = 0;
+    text_clear(&b->bytes);
+    *is_end = false;
+    while (b->count < BATCH_DOCUMENTS && b->bytes.size < BATCH_BYTES) {
+        TRY(doc_reader_next(b->reader, &document, is_end, err));
         if (*is_end) break;
-        struct batch_document *slot = &build->documents[build->count++];
-        slot->at = build->text.size;
-        slot->size = document.size;
-        slot->split = split_of(build, document.bytes, document.size);
-        slot->tokens.count = 0;
-        text_append(&build->text, document.bytes, document.size);
+        struct item *item = &b->items[b->count++];
+        item->begin = b->bytes.size;
+        item->size = document.size;
+        text_append(&b->bytes, document.bytes, document.size);
     }
-    build->read_bytes += build->text.size;
-    return text_check(&build->text, err);
+    return text_check(&b->bytes, err);
 }
 
-static void encode_one(void *arg, int64_t tile, int worker) {
-    struct build *build = arg;
-    struct batch_document *slot = &build->documents[tile];
-    slot->status = encoder_encode(build->encoders[worker], text_data(&build->text) + slot->at,
-                                  slot->size, false, &slot->tokens, &slot->err);
+static void encode_item(void *arg, int64_t tile, int worker) {
+    struct builder *b = arg;
+    struct item *item = &b->items[tile];
+    item->tokens.count = 0;
+    item->status = encoder_encode(b->encoders[worker], b->bytes.data + item->begin, item->size,
+                                  false, &item->tokens, &item->err);
 }
 
-static fathom_status append_batch(struct build *build, struct error *err) {
-    for (int i = 0; i < build->count; i++) {
-        struct batch_document *slot = &build->documents[i];
-        if (slot->status != FATHOM_OK) {
-            if (err) *err = slot->err;
-            return slot->status;
-        }
-        TRY(shard_writer_append(build->writer, slot->split, slot->tokens.ids,
-                                (int64_t)slot->tokens.count, (int64_t)slot->size, err));
-        build->counts->splits[slot->split].documents++;
-        build->counts->splits[slot->split].tokens += (int64_t)slot->tokens.count + 1;
-        build->counts->splits[slot->split].text_bytes += (int64_t)slot->size;
+static fathom_status write_item(struct builder *b, const struct item *item, struct error *err) {
+    const char *bytes = b->bytes.data + item->begin;
+    bool is_heldout =
+        build_is_heldout(bytes, item->size, b->options->heldout_share, b->options->seed);
+    enum shard_split split = is_heldout ? SHARD_HELDOUT : SHARD_TRAIN;
+    if (item->status != FATHOM_OK) {
+        error_set(err, item->status, "%s", item->err.text);
+        return error_prefix(err, "a document of %zu bytes cannot be encoded", item->size);
     }
+    TRY(shard_writer_append(b->writer, split, item->tokens.ids, (int64_t)item->tokens.count,
+                            (int64_t)item->size, err));
+    b->result->documents[split]++;
+    b->result->tokens[split] += (int64_t)item->tokens.count + 1;
+    b->result->text_bytes[split] += (int64_t)item->size;
     return FATHOM_OK;
 }
 
-static void report(const struct build *build, bool last) {
-    char bytes[32], rate[32], tokens[32];
-    double seconds = clock_seconds() - build->started;
-    int64_t count = 0;
-    if (!build->options->log) return;
-    for (int i = 0; i < SHARD_SPLITS; i++) count += build->counts->splits[i].tokens;
-    log_progress(build->options->log, last, "encoded %s of text to %s tokens, %s/s",
-                 format_bytes(bytes, (double)build->read_bytes),
-                 format_count(tokens, (double)count),
-                 format_bytes(rate, seconds > 0 ? (double)build->read_bytes / seconds : 0));
+static void show_progress(const struct builder *b, double begin) {
+    const struct build_result *r = b->result;
+    char text[32], rate[32], tokens[32];
+    double bytes = (double)(r->text_bytes[0] + r->text_bytes[1]);
+    if (!b->options->log) return;
+    log_progress(b->options->log, false, "%s of text, %s tokens, %s/s", format_bytes(text, bytes),
+                 format_count(tokens, (double)(r->tokens[0] + r->tokens[1])),
+                 format_bytes(rate, bytes / (clock_seconds() - begin + 1e-9)));
 }
 
-static fathom_status encode_all(struct build *build, struct error *err) {
-    bool is_end = false;
-    while (!is_end) {
-        if (build->options->is_interrupted && build->options->is_interrupted())
-            RAISE(FATHOM_INTERRUPTED, "interrupted: %s was not written", build->options->out);
-        TRY(read_batch(build, &is_end, err));
-        pool_run(build->options->pool, build->count, encode_one, build);
-        TRY(append_batch(build, err));
-        report(build, is_end);
-    }
-    return FATHOM_OK;
-}
-
-/* ---- the whole ---- */
-
-static fathom_status check_options(const struct build_options *options, struct error *err) {
-    if (!(options->heldout >= 0 && options->heldout < 1))
-        RAISE(FATHOM_USAGE, "a held-out share of %g: it must lie in [0, 1)", options->heldout);
-    if (tokenizer_eos(options->tokenizer) < 0)
-        RAISE(FATHOM_USAGE, "the tokenizer has no eos token, which must end every document");
-    return FATHOM_OK;
-}
-
-static fathom_status check_counts(const struct build *build, struct error *err) {
-    const struct build_counts *counts = build->counts;
-    int64_t train = counts->splits[SHARD_TRAIN].documents;
-    int64_t heldout = counts->splits[SHARD_HELDOUT].documents;
-    if (train + heldout == 0)
-        RAISE(FATHOM_BAD_INPUT, "%s%s: no text in it", build->options->paths[0],
-              build->options->path_count > 1 ? " and the other files" : "");
+static fathom_status check_result(const struct builder *b, struct error *err) {
+    int64_t train = b->result->documents[SHARD_TRAIN];
+    int64_t heldout = b->result->documents[SHARD_HELDOUT];
+    if (train + heldout == 0) RAISE(FATHOM_BAD_INPUT, "the input holds no text");
     if (train == 0)
         RAISE(FATHOM_BAD_INPUT,
-              "all %" PRId64
-              " documents fell into the held-out split and none is left for training; "
-              "give more documents or a smaller held-out share",
+              "the input holds no document to train on: all %" PRId64 " fell into the held-out "
+              "split; give more documents or a smaller share",
               heldout);
-    if (heldout == 0 && build->options->heldout > 0 && build->options->log)
-        log_line(build->options->log, LOG_INFO,
-                 "none of the %" PRId64
-                 " documents fell into the held-out split; a .txt file is one "
-                 "document, JSONL has one on every line",
+    if (heldout == 0 && b->options->heldout_share > 0 && b->options->log)
+        log_line(b->options->log, LOG_INFO,
+                 "none of the %" PRId64 " documents fell into the held-out split; a .txt file is "
+                 "one document, JSONL has one on every line",
                  train);
     return FATHOM_OK;
 }
 
-/* build.json: how the dataset came to be, for people; nothing reads it. */
-static fathom_status write_record(const struct build *build, struct error *err) {
-    const struct build_options *options = build->options;
-    struct text record = {0};
-    char *path = NULL;
-    struct file_writer *out = NULL;
-    text_append_string(&record, "{\n  \"heldout\": ");
-    json_write_f64(&record, options->heldout);
-    text_printf(&record, ",\n  \"seed\": %" PRIu64 ",\n  \"field\": ", options->seed);
-    const char *field = options->field ? options->field : "text";
-    json_write_string(&record, field, strlen(field));
-    text_append_string(&record, ",\n  \"files\": [");
-    for (size_t i = 0; i < options->path_count; i++) {
-        text_append_string(&record, i ? ", " : "");
-        json_write_string(&record, options->paths[i], strlen(options->paths[i]));
+static fathom_status build_all(struct builder *b, struct error *err) {
+    double begin = clock_seconds();
+    bool is_end = false;
+    while (!is_end) {
+        TRY(read_batch(b, &is_end, err));
+        pool_run(b->pool, (int64_t)b->count, encode_item, b);
+        for (size_t i = 0; i < b->count; i++) TRY(write_item(b, &b->items[i], err));
+        show_progress(b, begin);
+        if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped; nothing was written");
     }
-    text_append_string(&record, "]\n}\n");
-    fathom_status status = text_check(&record, err);
-    if (status == FATHOM_OK)
-        status = path_join(&path, shard_writer_directory(build->writer), "build.json", err);
-    if (status == FATHOM_OK) status = file_writer_open(&out, path, err);
-    if (status == FATHOM_OK) {
-        file_writer_put(out, text_data(&record), record.size);
-        status = file_writer_commit(out, err);
-    }
-    mem_free(path);
-    text_free(&record);
-    return status;
+    return check_result(b, err);
 }
 
-static fathom_status start(struct build *build, struct error *err) {
-    const struct build_options *options = build->options;
-    const struct shard_writer_options writing = {
-        .tokenizer = build_shard_tokenizer(options->tokenizer),
-        .tokens_per_shard = options->tokens_per_shard,
-        .replace = options->replace,
+/* ---- the whole ---- */
+
+static fathom_status builder_open(struct builder *b, const char *directory,
+                                  const struct tokenizer *tokenizer, struct error *err) {
+    const struct shard_writer_options options = {
+        .tokenizer = build_shard_tokenizer(tokenizer),
+        .tokens_per_shard = b->options->tokens_per_shard,
+        .replace = b->options->replace,
     };
-    TRY(check_options(options, err));
-    TRY(MEM_NEW(&build->documents, BATCH_DOCUMENTS, "a batch of documents", err));
-    TRY(MEM_NEW(&build->encoders, pool_threads(options->pool), "encoders", err));
-    for (; build->threads < pool_threads(options->pool); build->threads++)
-        TRY(encoder_new(&build->encoders[build->threads], options->tokenizer, err));
-    TRY(doc_reader_open(&build->reader, options->paths, options->path_count, options->field, err));
-    return shard_writer_open(&build->writer, options->out, &writing, err);
+    if (!(b->options->heldout_share >= 0 && b->options->heldout_share < 1))
+        RAISE(FATHOM_USAGE, "a held-out share of %g: it must lie in [0, 1)",
+              b->options->heldout_share);
+    if (options.tokenizer.eos < 0)
+        RAISE(FATHOM_BAD_INPUT, "the tokenizer names no eos_token, which ends documents");
+    TRY(MEM_NEW(&b->items, BATCH_DOCUMENTS, "a batch of documents", err));
+    TRY(MEM_NEW(&b->encoders, pool_threads(b->pool), "encoders", err));
+    for (int i = 0; i < pool_threads(b->pool); i++)
+        TRY(encoder_new(&b->encoders[i], tokenizer, err));
+    return shard_writer_open(&b->writer, directory, &options, err);
 }
 
-static void finish(struct build *build) {
-    doc_reader_close(build->reader);
-    shard_writer_abort(build->writer);
-    for (int i = 0; i < build->threads; i++) encoder_free(build->encoders[i]);
-    for (int i = 0; build->documents && i < BATCH_DOCUMENTS; i++)
-        token_list_free(&build->documents[i].tokens);
-    mem_free(build->encoders);
-    mem_free(build->documents);
-    text_free(&build->text);
+static void builder_close(struct builder *b) {
+    shard_writer_abort(b->writer);
+    for (int i = 0; b->encoders && i < pool_threads(b->pool); i++) encoder_free(b->encoders[i]);
+    for (size_t i = 0; b->items && i < BATCH_DOCUMENTS; i++) token_list_free(&b->items[i].tokens);
+    mem_free(b->encoders);
+    mem_free(b->items);
+    text_free(&b->bytes);
 }
 
-fathom_status data_build(const struct build_options *options, struct build_counts *counts,
-                         struct error *err) {
-    struct build build = {.options = options, .counts = counts, .started = clock_seconds()};
-    *counts = (struct build_counts){0};
-    fathom_status status = start(&build, err);
-    if (status == FATHOM_OK) status = encode_all(&build, err);
-    if (status == FATHOM_OK) status = check_counts(&build, err);
-    if (status == FATHOM_OK) status = write_record(&build, err);
+fathom_status build_shards(const char *directory, struct doc_reader *reader,
+                           const struct tokenizer *tokenizer, struct pool *pool,
+                           const struct build_options *options, struct build_result *result,
+                           struct error *err) {
+    struct builder b = {.options = options, .reader = reader, .pool = pool, .result = result};
+    *result = (struct build_result){0};
+    fathom_status status = builder_open(&b, directory, tokenizer, err);
+    if (status == FATHOM_OK) status = build_all(&b, err);
     if (status == FATHOM_OK) {
-        struct shard_writer *writer = build.writer;
-        build.writer = NULL;
-        status = shard_writer_commit(writer, err);
+        status = shard_writer_commit(b.writer, err);
+        b.writer = NULL;
     }
-    finish(&build);
+    builder_close(&b);
     return status;
 }

@@ -1,45 +1,37 @@
-/* Documents to token shards: the held-out split, parallel encoding, counts. */
+/* Documents to token shards.
+ *
+ * A document is held out when the hash of its bytes (with the seed) falls into the share: its place
+ * does not depend on the other documents or their order, and equal documents never stand in both
+ * splits. Documents are read in batches, encoded in parallel, and written in the order in which
+ * they were read, so the shards do not depend on the threads. */
 #ifndef DATA_BUILD_H
 #define DATA_BUILD_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/log.h"
 #include "base/pool.h"
-#include "base/status.h"
+#include "data/reader.h"
 #include "format/shard.h"
 #include "text/tokenizer.h"
 
 struct build_options {
-    const char *const *paths; /* [path_count], as doc_reader_open takes them */
-    size_t path_count;
-    const char *field; /* of JSONL lines; NULL: "text" */
-    const struct tokenizer *tokenizer;
-    const char *out; /* the dataset's directory */
-    bool replace;    /* a dataset that stands there gives way at the end, else FATHOM_EXISTS */
-    /* The share of documents that the held-out split gets, [0, 1): those whose hash, seeded, lies
-     * below it. Equal documents have equal hashes, so none stands in both splits. */
-    double heldout;
+    double heldout_share; /* [0, 1) of the documents */
     uint64_t seed;
-    int64_t tokens_per_shard; /* 0: shard.h's default */
-    struct pool *pool;
-    struct log *log;              /* progress; NULL: none */
-    bool (*is_interrupted)(void); /* polled between batches; NULL: never */
+    int64_t tokens_per_shard; /* 0: the format's default */
+    bool replace;             /* an existing dataset gives way */
+    struct log *log;          /* progress; NULL: none */
 };
-
-struct build_counts {
-    struct {
-        int64_t documents, tokens, text_bytes; /* tokens with an eos for each document */
-    } splits[SHARD_SPLITS];
+struct build_result {
+    int64_t documents[SHARD_SPLITS], tokens[SHARD_SPLITS], text_bytes[SHARD_SPLITS];
 };
+/* Whether a document goes into the held-out split. */
+bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t seed);
 
-/* Builds the dataset, the same bytes for any number of threads. Without a document for training it
- * is FATHOM_BAD_INPUT, with a tokenizer that has no eos FATHOM_USAGE; interrupted, it is
- * FATHOM_INTERRUPTED. Whatever fails, the final place is as it was before. */
-fathom_status data_build(const struct build_options *options, struct build_counts *counts,
-                         struct error *err);
+/* FATHOM_BAD_INPUT when there is no document for training; FATHOM_INTERRUPTED on a signal. Whatever
+ * fails, what stood at `directory` stands there still, and nothing else. */
+fathom_status build_shards(const char *directory, struct doc_reader *reader,
+                           const struct tokenizer *tokenizer, struct pool *pool,
+                           const struct build_options *options, struct build_result *result,
+                           struct error *err);
 
 /* What shards record of a tokenizer. */
 struct shard_tokenizer build_shard_tokenizer(const struct tokenizer *tokenizer);
