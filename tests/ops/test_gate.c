@@ -7,13 +7,13 @@
 
 /* ---- selection ---- */
 
-enum { EXPERTS_MAX = 16 };
+enum { PICK_MAX = 16 };
 
 /* One token of f32 logits on one device. */
 struct pick {
     struct gate_shape shape;
-    float logits[EXPERTS_MAX], bias[EXPERTS_MAX], scores[EXPERTS_MAX], weight[EXPERTS_MAX];
-    int32_t idx[EXPERTS_MAX];
+    float logits[PICK_MAX], bias[PICK_MAX], scores[PICK_MAX], weight[PICK_MAX];
+    int32_t idx[PICK_MAX];
 };
 
 static void pick(struct pick *p, struct device *device, bool has_bias) {
