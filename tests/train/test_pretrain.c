@@ -1,0 +1,410 @@
+/* A whole run on a tiny model: resuming, checkpoints, metrics, memory. */
+#include <malloc.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "format/shard.h"
+#include "harness.h"
+#include "model/files.h"
+#include "text/bpe_train.h"
+#include "train/checkpoint.h"
+#include "train/pretrain.h"
+#include "train/tensorboard.h"
+
+static const char config_json[] =
+    "{\"model_type\": \"deepseek_v3\", \"vocab_size\": 64, \"hidden_size\": 32, "
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 48, "
+    "\"moe_intermediate_size\": 16, \"qk_nope_head_dim\": 8, \"qk_rope_head_dim\": 4, "
+    "\"v_head_dim\": 8, \"q_lora_rank\": 12, \"kv_lora_rank\": 16, \"n_routed_experts\": 8, "
+    "\"n_shared_experts\": 1, \"num_experts_per_tok\": 2, \"n_group\": 2, \"topk_group\": 1, "
+    "\"first_k_dense_replace\": 1, \"num_nextn_predict_layers\": 1, \"bos_token_id\": 0, "
+    "\"eos_token_id\": 1}";
+
+struct world {
+    struct engine *engine;
+    struct device *device;
+    struct pretrain_options options;
+    char model[600], data[600], out[600];
+};
+
+static void make_model(struct world *w) {
+    struct error err = {0};
+    struct model_config config;
+    struct model *model = NULL;
+    CHECK_OK(config_parse(&config, config_json, strlen(config_json), "config", &err), &err);
+    CHECK_OK(model_new(&model, w->device, &config, 0, &err), &err);
+    CHECK_OK(model_init(model, 1, 0, &err), &err);
+    CHECK_OK(path_make_directory(w->model, &err), &err);
+    CHECK_OK(model_save(model, w->model, 0, &err), &err);
+    model_free(model);
+}
+
+static void make_data(const char *directory, uint64_t seed) {
+    struct error err = {0};
+    struct shard_writer *writer = NULL;
+    const struct shard_writer_options options = {.tokenizer = {1, 64, 1, 0}};
+    CHECK_OK(shard_writer_open(&writer, directory, &options, &err), &err);
+    for (uint64_t d = 0; d < 60; d++) {
+        int32_t tokens[30];
+        for (uint64_t i = 0; i < 30; i++)
+            tokens[i] = 2 + (int32_t)rng_below((struct rng_key){seed, RNG_TEST, d}, i, 6);
+        CHECK_OK(shard_writer_append(writer, d % 10 == 0 ? SHARD_HELDOUT : SHARD_TRAIN, tokens, 30,
+                                     60, &err),
+                 &err);
+    }
+    CHECK_OK(shard_writer_commit(writer, &err), &err);
+}
+
+static void world_open(struct world *w, int threads) {
+    struct error err = {0};
+    memset(w, 0, sizeof *w);
+    CHECK_OK(engine_new(&w->engine, threads, &err), &err);
+    w->engine->log.stream = NULL;
+    CHECK_OK(device_open(&w->device, w->engine, "cpu", NULL, &err), &err);
+    snprintf(w->model, sizeof w->model, "%s/init", harness_directory());
+    snprintf(w->data, sizeof w->data, "%s/data", harness_directory());
+    snprintf(w->out, sizeof w->out, "%s/run", harness_directory());
+    make_model(w);
+    make_data(w->data, 1);
+    CHECK_OK(options_default(&pretrain_table, &w->options, &err), &err);
+    w->options.model = w->model;
+    w->options.data = w->data;
+    w->options.out = w->out;
+    w->options.steps = 6;
+    w->options.sequence_length = 12;
+    w->options.batch = 4;
+    w->options.micro_batch = 2;
+    w->options.warmup = 2;
+    w->options.save_every = 2;
+    w->options.keep = 10;
+    w->options.heldout_every = 3;
+}
+
+static void world_close(struct world *w) {
+    device_close(w->device);
+    engine_free(w->engine);
+}
+
+static uint64_t hash_of(const char *directory, const char *name) {
+    struct error err = {0};
+    struct file_map map;
+    char path[1200];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    CHECK_OK(file_map_open(&map, path, &err), &err);
+    uint64_t hash = hash_bytes(map.data, map.size);
+    file_map_close(&map);
+    return hash;
+}
+
+static void remove_step(const struct world *w, int step) {
+    struct error err = {0};
+    char path[1200];
+    snprintf(path, sizeof path, "%s/step-%08d", w->out, step);
+    CHECK(path_exists(path));
+    CHECK_OK(path_remove(path, &err), &err);
+}
+
+/* Lines of metrics.jsonl without what depends on the clock. */
+static void check_metrics(const struct world *w, int64_t steps) {
+    struct error err = {0};
+    char path[1200], *text = NULL;
+    size_t size = 0;
+    int64_t number = 0;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", w->out);
+    CHECK_OK(file_read(path, 1 << 20, &text, &size, &err), &err);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        json_node *root = NULL;
+        CHECK_OK(json_parse(&root, line, (size_t)(end - line), "metrics", &err), &err);
+        CHECK_EQ(json_integer(json_member(root, "step")), ++number);
+        CHECK(json_real(json_member(root, "loss")) > 0);
+        CHECK_EQ(json_count(json_member(root, "max_violation")), 2);
+        CHECK(json_is_number(json_member(root, "heldout_loss")) == (number % 3 == 0));
+        json_free(root);
+    }
+    CHECK_EQ(number, steps);
+    mem_free(text);
+}
+
+static void a_resumed_run_ends_with_the_same_bits(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 2);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    uint64_t weights = hash_of(w.out, "model.safetensors");
+    uint64_t state = hash_of(w.out, "step-00000006/state/state.safetensors");
+    remove_step(&w, 6);
+    remove_step(&w, 4);
+    w.options.resume = true;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    CHECK(hash_of(w.out, "step-00000006/state/state.safetensors") == state);
+    check_metrics(&w, 6);
+    world_close(&w);
+}
+
+static void one_and_two_threads_train_the_same_bits(void) {
+    struct error err = {0};
+    uint64_t hashes[2];
+    for (int threads = 1; threads <= 2; threads++) {
+        struct world w;
+        world_open(&w, threads);
+        CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+        hashes[threads - 1] = hash_of(w.out, "model.safetensors");
+        CHECK_OK(path_remove(w.out, &err), &err);
+        CHECK_OK(path_remove(w.model, &err), &err);
+        CHECK_OK(path_remove(w.data, &err), &err);
+        world_close(&w);
+    }
+    CHECK(hashes[0] == hashes[1]);
+}
+
+static void damaged_weights_are_named_on_resume(void) {
+    struct error err = {0};
+    struct world w;
+    char path[1200];
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    snprintf(path, sizeof path, "%s/step-00000006/model.safetensors", w.out);
+    FILE *file = fopen(path, "r+b");
+    CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
+    long middle = ftell(file) / 2;
+    CHECK(fseek(file, middle, SEEK_SET) == 0);
+    int byte = fgetc(file);
+    CHECK(fseek(file, middle, SEEK_SET) == 0 && fputc(byte ^ 1, file) != EOF && fclose(file) == 0);
+    w.options.resume = true;
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "checksum");
+    world_close(&w);
+}
+
+static void other_data_are_refused_on_resume(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK_OK(path_remove(w.data, &err), &err);
+    make_data(w.data, 2);
+    w.options.resume = true;
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "not the data");
+    world_close(&w);
+}
+
+static void a_run_does_not_overwrite_another(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    uint64_t before = hash_of(w.out, "model.safetensors");
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_EXISTS);
+    CHECK(hash_of(w.out, "model.safetensors") == before);
+    world_close(&w);
+}
+
+static void old_checkpoints_go_and_the_newest_stay(void) {
+    struct error err = {0};
+    struct world w;
+    char path[1200], *newest = NULL;
+    world_open(&w, 1);
+    w.options.keep = 2;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    snprintf(path, sizeof path, "%s/step-00000002", w.out);
+    CHECK(!path_exists(path));
+    CHECK_OK(checkpoint_newest(&newest, w.out, &err), &err);
+    CHECK(strstr(newest, "step-00000006") != NULL);
+    mem_free(newest);
+    world_close(&w);
+}
+
+static void recalled_options_are_those_of_the_run_and_changes_are_named(void) {
+    struct error err = {0};
+    struct world w;
+    struct pretrain_options recalled = {0};
+    struct option_given given = {0};
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK_OK(options_default(&pretrain_table, &recalled, &err), &err);
+    CHECK_OK(options_set(&pretrain_table, &recalled, &given, "out", w.out, &err), &err);
+    CHECK_OK(pretrain_recall(&recalled, &given, &err), &err);
+    CHECK_EQ(recalled.batch, 4);
+    CHECK_STR(recalled.data, w.data);
+    CHECK_OK(options_set(&pretrain_table, &recalled, &given, "batch", "8", &err), &err);
+    CHECK_STATUS(pretrain_recall(&recalled, &given, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "batch: was 4, is 8");
+    options_free(&pretrain_table, &recalled);
+    world_close(&w);
+}
+
+/* ---- a trainer alone ---- */
+
+static struct trainer *open_trainer(struct world *w, struct model **model) {
+    struct error err = {0};
+    struct trainer *trainer = NULL;
+    const struct trainer_options options = pretrain_trainer_options(&w->options);
+    CHECK_OK(model_open(model, w->device, w->model, MODEL_GRADS, &err), &err);
+    CHECK_OK(trainer_new(&trainer, *model, &options, &err), &err);
+    return trainer;
+}
+
+static void take_step(struct trainer *t, const struct sequence *sequences, int64_t count,
+                      int64_t micro, struct step_metrics *metrics) {
+    struct error err = {0};
+    const struct step_totals totals = step_totals_of(count, sequences[0].count, 1);
+    const struct step_weights weights = {0.3, 0.01};
+    trainer_begin(t, &totals, &weights);
+    for (int64_t at = 0; at < count; at += micro)
+        CHECK_OK(trainer_accumulate(t, sequences + at, micro, &err), &err);
+    CHECK_OK(trainer_finish(t, 1e-3, 1e-3, metrics, &err), &err);
+}
+
+static void fill(int32_t tokens[4][13], struct sequence sequences[4]) {
+    for (uint64_t s = 0; s < 4; s++) {
+        for (uint64_t i = 0; i < 13; i++)
+            tokens[s][i] = (int32_t)rng_below((struct rng_key){9, RNG_TEST, s}, i, 64);
+        sequences[s] = (struct sequence){.tokens = tokens[s], .count = 12};
+    }
+}
+
+static void no_step_after_the_first_allocates(void) {
+    struct world w;
+    struct model *model = NULL;
+    struct step_metrics metrics;
+    int32_t tokens[4][13];
+    struct sequence sequences[4];
+    world_open(&w, 2);
+    struct trainer *t = open_trainer(&w, &model);
+    fill(tokens, sequences);
+    take_step(t, sequences, 4, 2, &metrics);
+    struct mallinfo2 before = mallinfo2();
+    for (int i = 0; i < 3; i++) take_step(t, sequences, 4, 2, &metrics);
+    struct mallinfo2 after = mallinfo2();
+    CHECK_EQ(after.uordblks, before.uordblks);
+    CHECK_EQ(after.hblkhd, before.hblkhd);
+    trainer_free(t);
+    model_free(model);
+    world_close(&w);
+}
+
+static void micro_batches_change_the_loss_by_rounding_only(void) {
+    struct world w;
+    double losses[2], norms[2];
+    int32_t tokens[4][13];
+    struct sequence sequences[4];
+    world_open(&w, 1);
+    w.options.micro_batch = 4;
+    fill(tokens, sequences);
+    for (int i = 0; i < 2; i++) {
+        struct model *model = NULL;
+        struct step_metrics metrics;
+        struct trainer *t = open_trainer(&w, &model);
+        take_step(t, sequences, 4, i == 0 ? 4 : 1, &metrics);
+        losses[i] = metrics.loss_total;
+        norms[i] = metrics.grad_norm;
+        trainer_free(t);
+        model_free(model);
+    }
+    CHECK_NEAR(losses[0], losses[1], 1e-9);
+    CHECK_NEAR(norms[0] / norms[1], 1, 1e-5);
+    world_close(&w);
+}
+
+static void a_gradient_that_is_not_finite_stops_before_the_update(void) {
+    struct error err = {0};
+    struct world w;
+    struct model *model = NULL;
+    struct step_metrics metrics;
+    int32_t tokens[4][13];
+    struct sequence sequences[4];
+    world_open(&w, 1);
+    struct trainer *t = open_trainer(&w, &model);
+    fill(tokens, sequences);
+    const struct param *norm = param_find(&model->params, TENSOR_ATTN_NORM, 1, -1);
+    float *values = model_weight(model, norm).data;
+    float kept = values[1];
+    values[3] = NAN;
+    const struct step_totals totals = step_totals_of(2, 12, 1);
+    trainer_begin(t, &totals, &(struct step_weights){0.3, 0});
+    CHECK_OK(trainer_accumulate(t, sequences, 2, &err), &err);
+    CHECK_STATUS(trainer_finish(t, 1e-3, 1e-3, &metrics, &err), FATHOM_NOT_FINITE);
+    CHECK_HAS(err.text, "model.");
+    CHECK(values[1] == kept);
+    trainer_free(t);
+    model_free(model);
+    world_close(&w);
+}
+
+static void an_expert_without_tokens_keeps_its_weights(void) {
+    struct world w;
+    struct model *model = NULL;
+    struct step_metrics metrics;
+    int32_t tokens[4][13];
+    struct sequence sequences[4];
+    world_open(&w, 1);
+    struct trainer *t = open_trainer(&w, &model);
+    fill(tokens, sequences);
+    float *bias = model->router_bias[1].data;
+    bias[0] = -100; /* group 0 keeps its other experts */
+    const struct param *p = param_find(&model->params, TENSOR_EXPERT_DOWN, 1, 0);
+    struct tensor expert = model_weight(model, p);
+    uint64_t before = hash_bytes(expert.data, (size_t)tensor_count(expert) * sizeof(float));
+    take_step(t, sequences, 4, 2, &metrics);
+    CHECK(metrics.dead_experts[0] >= 1);
+    CHECK(hash_bytes(expert.data, (size_t)tensor_count(expert) * sizeof(float)) == before);
+    CHECK(bias[0] > -100); /* the bias rises for it */
+    trainer_free(t);
+    model_free(model);
+    world_close(&w);
+}
+
+/* ---- schedule and event files ---- */
+
+static void schedule_follows_the_published_shape(void) {
+    const struct schedule s = {.peak = 2.2e-4,
+                               .warmup_steps = 2000,
+                               .constant_until = 0.5,
+                               .cosine_until = 0.9,
+                               .last_from = 0.95,
+                               .final = 0.1,
+                               .last = 0.0332,
+                               .mtp_first = 0.3,
+                               .mtp_last = 0.1,
+                               .mtp_until = 0.676,
+                               .bias_speed = 1e-3,
+                               .bias_until = 0.966,
+                               .steps = 100000};
+    CHECK_NEAR(schedule_learning_rate(&s, 0), 2.2e-4 / 2000, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, 1999), 2.2e-4, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, 49999), 2.2e-4, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, 70000), 2.2e-4 * 0.55, 1e-9);
+    CHECK_NEAR(schedule_learning_rate(&s, 92000), 2.2e-5, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, 96000), 2.2e-4 * 0.0332, 1e-12);
+    CHECK_NEAR(schedule_mtp_weight(&s, 67000), 0.3, 0);
+    CHECK_NEAR(schedule_mtp_weight(&s, 68000), 0.1, 0);
+    CHECK_NEAR(schedule_bias_speed(&s, 97000), 0, 0);
+}
+
+static void crc32c_is_the_published_one(void) {
+    CHECK(crc32c("123456789", 9) == 0xe3069283u);
+    unsigned char zeros[32] = {0};
+    CHECK(crc32c(zeros, 32) == 0x8a9136aau);
+}
+
+static const struct test tests[] = {
+    TEST(a_resumed_run_ends_with_the_same_bits),
+    TEST(one_and_two_threads_train_the_same_bits),
+    TEST(damaged_weights_are_named_on_resume),
+    TEST(other_data_are_refused_on_resume),
+    TEST(a_run_does_not_overwrite_another),
+    TEST(old_checkpoints_go_and_the_newest_stay),
+    TEST(recalled_options_are_those_of_the_run_and_changes_are_named),
+    TEST(no_step_after_the_first_allocates),
+    TEST(micro_batches_change_the_loss_by_rounding_only),
+    TEST(a_gradient_that_is_not_finite_stops_before_the_update),
+    TEST(an_expert_without_tokens_keeps_its_weights),
+    TEST(schedule_follows_the_published_shape),
+    TEST(crc32c_is_the_published_one),
+};
+HARNESS_MAIN(tests)
