@@ -96,7 +96,7 @@ static fathom_status generate(struct command *command, struct synth *synth,
         /* Nothing is saved, so this is no success: a script must not go on. */
         if (status == FATHOM_OK && interrupt_requested())
             status = error_set(err, FATHOM_IO, "%s: interrupted, nothing was written", o->out);
-        if (count % PROGRESS_EVERY == 0)
+        if (count % PROGRESS_EVERY == PROGRESS_EVERY - 1)
             log_progress(command->log, false, "%s of text", format_bytes(made, (double)bytes));
     }
     if (status == FATHOM_OK)

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 
@@ -375,9 +376,9 @@ static bool has_vowel_sound(const char *word) {
     static const char *const consonant[] = {"uni", "use", "usu", "one", "once", "eu"};
     static const char *const vowel[] = {"hour", "hone", "heir"};
     for (size_t i = 0; i < sizeof consonant / sizeof consonant[0]; i++)
-        if (string_starts_with(word, consonant[i])) return false;
+        if (strncasecmp(word, consonant[i], strlen(consonant[i])) == 0) return false;
     for (size_t i = 0; i < sizeof vowel / sizeof vowel[0]; i++)
-        if (string_starts_with(word, vowel[i])) return true;
+        if (strncasecmp(word, vowel[i], strlen(vowel[i])) == 0) return true;
     return *word && strchr("aeiouAEIOU", *word);
 }
 

@@ -245,7 +245,7 @@ static const char *const rules[] = {
     "birthday!\" {he} called and brought {gift}.",
 
     /* ---- noises in the night ---- */
-    "@plot_night [night_noise][meet_hero] One night {he} woke up. {noise}\n\n[night_fear] "
+    "@plot_night [night_noise][meet_hero] One night {hero} woke up. {noise}\n\n[night_fear] "
     "[night_brave]\n\n[night_look] {cause} [night_laugh] [!lesson:[night_lesson]][learned]",
     "@night_noise [!noise:Something was knocking at the window.][!cause:It was only a branch of "
     "the "
