@@ -2,8 +2,8 @@
  * tests/cpu/test_vmath.c measures the errors over every float of each domain (docs/numerics.md).
  *
  * exp follows Cody and Waite: x = n ln 2 + r, |r| <= ln 2 / 2, e^x = 2^n p(r), where p is the
- * polynomial of degree 6 of least relative error (2.6e-9) among those with p(0) = 1, so that the
- * value at 0 is exactly 1. NaN gives NaN. */
+ * polynomial of degree 6 of least relative error among those with p(0) = 1, so that the value at 0
+ * is exactly 1. NaN gives NaN. */
 #ifndef CPU_VEC_VMATH_H
 #define CPU_VEC_VMATH_H
 
@@ -30,21 +30,20 @@ VEC_INLINE vf vmath_exp2_fraction(vf f) {
     return vf_fma(p, f, vf_set1(1.0f));
 }
 
-/* e^r, |r| <= ln 2 / 2 and a little more, within 2.6e-9 before rounding. */
-VEC_INLINE vf vmath_exp_fraction(vf r) {
-    vf p = vf_set1(0x1.709ba0p-10f);
-    p = vf_fma(p, r, vf_set1(0x1.129052p-7f));
-    p = vf_fma(p, r, vf_set1(0x1.55515ep-5f));
-    p = vf_fma(p, r, vf_set1(0x1.5553c0p-3f));
-    p = vf_fma(p, r, vf_set1(0x1.000002p-1f));
-    p = vf_fma(p, r, vf_set1(1.0f));
-    return vf_fma(p, r, vf_set1(1.0f));
+/* e^r - 1, |r| <= ln 2 / 2 and a little more, within 3.7e-9 of e^r before rounding. */
+VEC_INLINE vf vmath_exp_rest(vf r) {
+    vf q = vf_set1(0x1.6a23d0p-10f);
+    q = vf_fma(q, r, vf_set1(0x1.123a20p-7f));
+    q = vf_fma(q, r, vf_set1(0x1.5558f2p-5f));
+    q = vf_fma(q, r, vf_set1(0x1.555492p-3f));
+    q = vf_fma(q, r, vf_set1(0x1.fffffcp-2f));
+    return vf_fma(vf_mul(r, r), q, r);
 }
 
-/* x - n ln 2 */
+/* x - n ln 2; the first step is exact, its constant having ten bits. */
 VEC_INLINE vf vmath_reduce(vf x, vf n) {
-    const vf r = vf_fnma(n, vf_set1(VMATH_LN2), x);
-    return vf_fnma(n, vf_set1(VMATH_LN2_LOW), r);
+    const vf r = vf_fnma(n, vf_set1(0.693359375f), x);
+    return vf_fnma(n, vf_set1(-2.12194440e-4f), r);
 }
 
 /* 2^x for x <= 127; values below 2^-126.5 are 0. */
@@ -55,25 +54,38 @@ VEC_INLINE vf vf_exp2_flush(vf x) {
     return vf_mul(vmath_exp2_fraction(f), vf_bits(vi_sll(vi_bits(shifted), 23)));
 }
 
-/* e^x for x < 89, infinity where it exceeds 2^127.5; values below 2^-126.5 are 0. */
-VEC_INLINE vf vf_exp_flush(vf x) {
+/* e^x = scale + scale * rest, for x <= 88.37; scale is 0 where e^x < 2^-126.5. */
+struct vmath_exp {
+    vf scale, rest;
+};
+VEC_INLINE struct vmath_exp vmath_exp_parts(vf x) {
     x = vf_max(vf_set1(-88.03f), x);
     const vf shifted = vf_fma(x, vf_set1(VMATH_LOG2_E), vf_set1(VMATH_ROUND));
     const vf r = vmath_reduce(x, vf_sub(shifted, vf_set1(VMATH_ROUND)));
-    return vf_mul(vmath_exp_fraction(r), vf_bits(vi_sll(vi_bits(shifted), 23)));
+    return (struct vmath_exp){vf_bits(vi_sll(vi_bits(shifted), 23)), vmath_exp_rest(r)};
+}
+
+/* e^x for x <= 88.37; values below 2^-126.5 are 0. */
+VEC_INLINE vf vf_exp_flush(vf x) {
+    const struct vmath_exp e = vmath_exp_parts(x);
+    return vf_fma(e.scale, e.rest, e.scale);
 }
 
 /* e^x for every x, with subnormal results. */
 VEC_INLINE vf vf_exp(vf x) {
     x = vf_min(vf_set1(89.0f), vf_max(vf_set1(-104.0f), x));
     const vf n = vf_round(vf_mul(x, vf_set1(VMATH_LOG2_E)));
-    return vf_ldexp(vmath_exp_fraction(vmath_reduce(x, n)), vi_from_vf(n));
+    const vf rest = vmath_exp_rest(vmath_reduce(x, n));
+    return vf_ldexp(vf_add(vf_set1(1.0f), rest), vi_from_vf(n));
 }
 
-/* 1 / (1 + e^-z); values below 2^-127.5 are 0. */
+/* 1 / (1 + e^-z); values below 2^-127.5 are 0. The exponential is not rounded before 1 is added: it
+ * is added to the smaller part. */
 VEC_INLINE vf vf_sigmoid(vf z) {
-    const vf e = vf_exp_flush(vf_min(vf_set1(88.9f), vf_neg(z)));
-    return vf_div(vf_set1(1.0f), vf_add(vf_set1(1.0f), e));
+    const vf one = vf_set1(1.0f), lowest = vf_set1(-88.37f);
+    const struct vmath_exp e = vmath_exp_parts(vf_neg(vf_max(lowest, z)));
+    const vf y = vf_div(one, vf_add(vf_fma(e.scale, e.rest, one), e.scale));
+    return vf_select(vf_lt(z, lowest), vf_zero(), y);
 }
 
 /* ln m for m = 1 + x in [sqrt(1/2), sqrt(2)]: x - x^2/2 + x^3 p(x), p from the Cephes library. */
