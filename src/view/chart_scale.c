@@ -8,7 +8,8 @@ static double plotted(const struct chart_axis *axis, double value) {
 }
 
 static bool is_drawable(const struct chart_axis *axis, double value) {
-    return isfinite(value) && (!axis->is_log || value > 0);
+    const double limit = 1e300; /* so that no span overflows */
+    return fabs(value) < limit && (!axis->is_log || value > 1 / limit);
 }
 
 static void include(struct chart_axis *axis, double value, bool *has_any) {
@@ -25,21 +26,50 @@ static double round_step(double span, int count) {
     return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-static void make_ticks(struct chart_axis *axis, int count) {
-    double step = round_step(axis->high - axis->low, count);
-    axis->tick_count = 0;
-    for (double i = ceil(axis->low / step - 1e-9); axis->tick_count < MAX_TICKS; i++) {
-        double tick = i * step;
-        if (tick > axis->high + 1e-9 * step) break;
-        axis->ticks[axis->tick_count++] = tick;
+static void add_tick(struct chart_axis *axis, double at) {
+    double slack = 1e-9 * (axis->high - axis->low);
+    if (axis->tick_count < MAX_TICKS && at >= axis->low - slack && at <= axis->high + slack)
+        axis->ticks[axis->tick_count++] = at;
+}
+
+/* Round values in [low, high], placed on the axis. */
+static void add_even_ticks(struct chart_axis *axis, double low, double high, int count) {
+    double step = round_step(high - low, count), first = ceil(low / step - 1e-9);
+    for (int i = 0; i <= MAX_TICKS; i++) {
+        double value = (first + i) * step;
+        if (value > high + 1e-9 * step) break;
+        if (!axis->is_log || value > 0) add_tick(axis, plotted(axis, value));
     }
+}
+
+/* 1, 2 and 5 of every decade; over many decades, powers of ten some decades apart. */
+static void add_log_ticks(struct chart_axis *axis, int count) {
+    double decades = axis->high - axis->low;
+    int stride = (int)ceil(decades / MAX_TICKS);
+    bool has_parts = 3 * decades <= fmax(count, 3);
+    for (double power = floor(axis->low); power <= axis->high; power += has_parts ? 1 : stride) {
+        add_tick(axis, power);
+        if (has_parts) add_tick(axis, power + log10(2));
+        if (has_parts) add_tick(axis, power + log10(5));
+    }
+}
+
+static void make_ticks(struct chart_axis *axis, int count) {
+    axis->tick_count = 0;
+    if (!axis->is_log)
+        add_even_ticks(axis, axis->low, axis->high, count);
+    else if (axis->high - axis->low < 1)
+        add_even_ticks(axis, pow(10, axis->low), pow(10, axis->high), count);
+    else
+        add_log_ticks(axis, count);
 }
 
 static void finish_axis(struct chart_axis *axis, bool has_any, bool has_margin, int ticks) {
     if (!has_any) axis->low = 0, axis->high = 1;
-    double span = axis->high - axis->low;
-    if (!(span > 0)) {
-        double margin = fabs(axis->low) > 0 ? 0.05 * fabs(axis->low) : 0.5;
+    double span = axis->high - axis->low, size = fmax(fabs(axis->low), fabs(axis->high));
+    const double nothing = 1e-290; /* below it steps between ticks would vanish */
+    if (!(span > 1e-12 * size) || span < nothing) {
+        double margin = size > nothing ? 0.05 * size : 0.5;
         axis->low -= margin;
         axis->high += margin;
     } else if (has_margin) {
@@ -52,7 +82,7 @@ static void finish_axis(struct chart_axis *axis, bool has_any, bool has_margin, 
 void chart_scale_of(const struct chart *chart, int x_ticks, int y_ticks,
                     struct chart_scale *scale) {
     bool has_any = false, has_any_y = false;
-    *scale = (struct chart_scale){.y.is_log = chart->is_log_y};
+    *scale = (struct chart_scale){.x.is_log = chart->is_log_x, .y.is_log = chart->is_log_y};
     for (size_t s = 0; s < chart->count; s++) {
         for (size_t i = 0; i < chart->series[s].count; i++) {
             double x = chart->series[s].x[i], y = chart->series[s].y[i];
@@ -67,7 +97,7 @@ void chart_scale_of(const struct chart *chart, int x_ticks, int y_ticks,
 
 bool chart_place(const struct chart_scale *scale, double x, double y, double *across, double *up) {
     if (!is_drawable(&scale->x, x) || !is_drawable(&scale->y, y)) return false;
-    *across = (x - scale->x.low) / (scale->x.high - scale->x.low);
+    *across = (plotted(&scale->x, x) - scale->x.low) / (scale->x.high - scale->x.low);
     *up = (plotted(&scale->y, y) - scale->y.low) / (scale->y.high - scale->y.low);
     return true;
 }

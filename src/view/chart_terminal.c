@@ -10,10 +10,13 @@ enum { MAX_COLUMNS = 240, MAX_ROWS = 100, LABEL_WIDTH = 8 };
 struct canvas {
     int columns, rows;
     bool is_utf8;
-    unsigned char dots[MAX_ROWS][MAX_COLUMNS]; /* braille bits, or the mark of a series */
+    unsigned char dots[MAX_ROWS][MAX_COLUMNS];  /* braille bits, or the plain mark of a series */
+    unsigned char marks[MAX_ROWS][MAX_COLUMNS]; /* 1 + index of a point mark; 0: none */
 };
 
 static const char plain_marks[] = "*o+x#@%";
+static const char *const point_marks[] = {"\u25cf", "\u25c6", "\u25b2", "\u25a0"};
+enum { POINT_MARKS = sizeof point_marks / sizeof point_marks[0] };
 
 static void set_dot(struct canvas *c, double across, double up, size_t series) {
     int wide = c->is_utf8 ? 2 * c->columns : c->columns;
@@ -38,6 +41,17 @@ static void draw_line(struct canvas *c, double x0, double y0, double x1, double 
     }
 }
 
+/* Marks are told apart by their order among the series. */
+static void draw_points(struct canvas *c, const struct chart_scale *scale,
+                        const struct chart_series *s, size_t index) {
+    for (size_t i = 0; i < s->count; i++) {
+        double across, up;
+        if (!chart_place(scale, s->x[i], s->y[i], &across, &up)) continue;
+        int x = (int)lround(across * (c->columns - 1)), y = (int)lround((1 - up) * (c->rows - 1));
+        c->marks[y][x] = (unsigned char)(1 + index % POINT_MARKS);
+    }
+}
+
 static void draw_series(struct canvas *c, const struct chart_scale *scale,
                         const struct chart_series *s, size_t index) {
     double old_across = 0, old_up = 0;
@@ -54,9 +68,13 @@ static void draw_series(struct canvas *c, const struct chart_scale *scale,
 
 static void put_row(struct text *out, const struct canvas *c, int row) {
     for (int col = 0; col < c->columns; col++) {
-        unsigned char cell = c->dots[row][col], utf8[4];
+        unsigned char cell = c->dots[row][col], mark = c->marks[row][col], utf8[4];
         if (!c->is_utf8) {
             text_append_char(out, cell ? (char)cell : ' ');
+            continue;
+        }
+        if (mark) {
+            text_append_string(out, point_marks[mark - 1]);
             continue;
         }
         int length = utf8_encode(cell ? 0x2800u + cell : ' ', utf8);
@@ -91,6 +109,19 @@ static void put_x_labels(struct text *out, const struct chart_axis *axis, int co
     text_printf(out, "%*s %.*s\n", LABEL_WIDTH, "", used, line);
 }
 
+static void put_legend(struct text *out, const struct chart *chart, bool is_utf8) {
+    text_printf(out, "%*s %s", LABEL_WIDTH, "", chart->x_label ? chart->x_label : "");
+    for (size_t i = 0; i < chart->count && chart->count > 1; i++) {
+        const struct chart_series *s = &chart->series[i];
+        const char plain[2] = {plain_marks[i % (sizeof plain_marks - 1)], 0};
+        const char *mark = !is_utf8        ? plain
+                           : s->has_points ? point_marks[i % POINT_MARKS]
+                                           : "\u2812";
+        text_printf(out, "%s%s %s", i ? ", " : ": ", mark, s->name ? s->name : "");
+    }
+    text_append_char(out, '\n');
+}
+
 void chart_terminal(const struct chart *chart, int columns, int rows, bool is_utf8,
                     struct text *out) {
     struct canvas c = {.columns = columns - LABEL_WIDTH - 2, .rows = rows, .is_utf8 = is_utf8};
@@ -100,7 +131,12 @@ void chart_terminal(const struct chart *chart, int columns, int rows, bool is_ut
     if (c.rows < 3) c.rows = 3;
     if (c.rows > MAX_ROWS) c.rows = MAX_ROWS;
     chart_scale_of(chart, c.columns / 12 + 1, c.rows / 3 + 1, &scale);
-    for (size_t i = 0; i < chart->count; i++) draw_series(&c, &scale, &chart->series[i], i);
+    for (size_t i = 0; i < chart->count; i++) {
+        if (is_utf8 && chart->series[i].has_points)
+            draw_points(&c, &scale, &chart->series[i], i);
+        else
+            draw_series(&c, &scale, &chart->series[i], i);
+    }
     text_printf(out, "%*s %s\n", LABEL_WIDTH, "", chart->title ? chart->title : "");
     for (int row = 0; row < c.rows; row++) {
         put_row_label(out, &scale.y, row, c.rows);
@@ -109,13 +145,5 @@ void chart_terminal(const struct chart *chart, int columns, int rows, bool is_ut
         text_append_char(out, '\n');
     }
     put_x_labels(out, &scale.x, c.columns);
-    text_printf(out, "%*s %s", LABEL_WIDTH, "", chart->x_label ? chart->x_label : "");
-    for (size_t i = 0; i < chart->count && chart->count > 1; i++) {
-        if (is_utf8)
-            text_printf(out, "%s%s", i ? ", " : ": ", chart->series[i].name);
-        else
-            text_printf(out, "%s%c %s", i ? ", " : ": ", plain_marks[i % (sizeof plain_marks - 1)],
-                        chart->series[i].name);
-    }
-    text_append_char(out, '\n');
+    put_legend(out, chart, is_utf8);
 }
