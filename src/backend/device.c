@@ -81,6 +81,14 @@ double device_peak_flops(struct device *device) {
     return device->driver->peak_flops ? device->driver->peak_flops(device) : 0;
 }
 
+fathom_status device_measure(struct device *device, struct device_limits *limits,
+                             struct error *err) {
+    *limits = (struct device_limits){0};
+    if (device->driver->measure) return device->driver->measure(device, limits, err);
+    RAISE(FATHOM_UNSUPPORTED, "device \"%s\" has no measurement of its limits",
+          device->driver->name);
+}
+
 void stream_init(struct stream *stream, struct device *device) {
     memset(stream, 0, sizeof *stream);
     stream->device = device;

@@ -30,6 +30,12 @@ struct device {
     void *state;        /* the driver's */
 };
 
+/* What a machine can do at most, measured: speeds are quoted as shares of it. */
+struct device_limits {
+    double flops_one_thread, flops; /* F32 multiply-adds, FLOP/s, on one thread and on all */
+    double read_bytes, copy_bytes;  /* bytes per second from memory, and copied (counted once) */
+};
+
 /* A backend. `open` fills device->ops, compute, isa and state. */
 struct device_driver {
     const char *name; /* "cpu" */
@@ -49,6 +55,9 @@ struct device_driver {
     /* FLOP/s of the multiply-add units on all threads, measured for some milliseconds; may be NULL.
      */
     double (*peak_flops)(struct device *device);
+    /* Every limit, with care: medians over a second or so; may be NULL. */
+    fathom_status (*measure)(struct device *device, struct device_limits *limits,
+                             struct error *err);
 };
 
 /* Every backend of this build, NULL at the end: defined in src/drivers.c, the one file that names
@@ -68,6 +77,9 @@ void device_release(struct device *device, void *block);
 /* Floating-point operations per second that the device's units can do on all threads in the compute
  * dtype, measured now in some milliseconds; 0 where the driver cannot measure it. */
 double device_peak_flops(struct device *device);
+/* FATHOM_UNSUPPORTED where the driver cannot. */
+fathom_status device_measure(struct device *device, struct device_limits *limits,
+                             struct error *err);
 
 struct stream {
     struct device *device;

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "cpu/peak.h"
 #include "cpu/ref/ref_table.h"
 #include "cpu/scratch.h"
 
@@ -142,4 +143,6 @@ const struct device_driver cpu_driver = {
     .copy = cpu_copy,
     .zero = cpu_zero,
     .wait = cpu_wait,
+    .peak_flops = cpu_peak_flops,
+    .measure = cpu_measure,
 };
