@@ -1,11 +1,13 @@
 /* fathom data build and fathom data show */
-#include <string.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/build.h"
 #include "data_commands.h"
+#include "view/table.h"
 
 /* ---- build ---- */
 
@@ -114,8 +116,8 @@ struct show_arguments {
 #undef AT
 #define AT(member) offsetof(struct show_arguments, member)
 static const struct option show_rows[] = {
-    {"split", OPTION_CHOICE, AT(split), 0, 0, "train", "train|heldout", NULL, "part of the data",
-     false, false},
+    {"split", OPTION_CHOICE, AT(split), 0, 0, "train", "train|heldout", NULL,
+     "where --document counts", false, false},
     {"document", OPTION_INT, AT(document), -1, 1e15, "-1", NULL, "N",
      "print document N (needs --tokenizer)", false, false},
     {"tokenizer", OPTION_STRING, AT(tokenizer), 0, 0, NULL, NULL, "DIR",
@@ -153,32 +155,57 @@ static fathom_status print_document(const struct shard_set *set, const char *dir
     return status;
 }
 
-static void print_counts(const struct shard_set *set, enum shard_split split, FILE *out) {
-    const struct shard_tokenizer t = shard_set_tokenizer(set);
+enum { COUNT_COLUMNS = 6, CELL_SIZE = 32 };
+static const struct table_column count_columns[COUNT_COLUMNS] = {
+    {"split", false}, {"documents", true},  {"tokens", true},
+    {"shards", true}, {"text bytes", true}, {"bytes per token", true},
+};
+
+static void fill_counts(const struct shard_set *set, enum shard_split split,
+                        char cells[COUNT_COLUMNS][CELL_SIZE]) {
     int64_t tokens = shard_set_tokens(set), bytes = shard_set_text_bytes(set);
-    fprintf(out, "split            %s\n", shard_split_name(split));
-    fprintf(out, "documents        %lld\n", (long long)shard_set_documents(set));
-    fprintf(out, "tokens           %lld in %zu shards\n", (long long)tokens, shard_set_files(set));
-    fprintf(out, "text             %lld bytes, %.3f per token\n", (long long)bytes,
-            tokens > 0 ? (double)bytes / (double)tokens : 0);
-    fprintf(out, "tokenizer        %d tokens, eos %d, hash %016llx\n", t.vocab_size, t.eos,
-            (unsigned long long)t.hash);
+    snprintf(cells[0], CELL_SIZE, "%s", shard_split_name(split));
+    snprintf(cells[1], CELL_SIZE, "%" PRId64, shard_set_documents(set));
+    snprintf(cells[2], CELL_SIZE, "%" PRId64, tokens);
+    snprintf(cells[3], CELL_SIZE, "%zu", shard_set_files(set));
+    snprintf(cells[4], CELL_SIZE, "%" PRId64, bytes);
+    snprintf(cells[5], CELL_SIZE, "%.3f", tokens > 0 ? (double)bytes / (double)tokens : 0);
+}
+
+static fathom_status print_counts(struct shard_set *const sets[SHARD_SPLITS], FILE *out,
+                                  struct error *err) {
+    char cells[SHARD_SPLITS][COUNT_COLUMNS][CELL_SIZE];
+    const char *table[SHARD_SPLITS * COUNT_COLUMNS];
+    struct text text = {0};
+    for (int s = 0; s < SHARD_SPLITS; s++) {
+        fill_counts(sets[s], (enum shard_split)s, cells[s]);
+        for (int i = 0; i < COUNT_COLUMNS; i++) table[s * COUNT_COLUMNS + i] = cells[s][i];
+    }
+    const struct shard_tokenizer t = shard_set_tokenizer(sets[SHARD_TRAIN]);
+    table_write(count_columns, COUNT_COLUMNS, table, SHARD_SPLITS, &text);
+    text_printf(&text, "tokenizer: %d tokens, eos %d, bos %d, hash %016" PRIx64 "\n", t.vocab_size,
+                t.eos, t.bos, t.hash);
+    fathom_status status = text_check(&text, err);
+    if (status == FATHOM_OK) fputs(text_data(&text), out);
+    text_free(&text);
+    return status;
 }
 
 static fathom_status show(struct command *command, const struct show_arguments *o) {
     struct error *err = command->err;
-    struct shard_set *set = NULL;
-    TRY(shard_set_open(&set, command->argv[0], (enum shard_split)o->split, err));
+    const char *directory = command->argv[0];
+    struct shard_set *sets[SHARD_SPLITS] = {NULL};
     fathom_status status = FATHOM_OK;
-    if (o->document >= 0)
-        status = print_document(set, command->argv[0], o, command->out, err);
-    else
-        print_counts(set, (enum shard_split)o->split, command->out);
-    if (status == FATHOM_OK && o->verify) {
-        status = shard_set_verify(set, err);
-        if (status == FATHOM_OK) fputs("checksums        right\n", command->out);
-    }
-    shard_set_close(set);
+    for (int i = 0; i < SHARD_SPLITS && status == FATHOM_OK; i++)
+        status = shard_set_open(&sets[i], directory, (enum shard_split)i, err);
+    if (status == FATHOM_OK && o->document >= 0)
+        status = print_document(sets[o->split], directory, o, command->out, err);
+    else if (status == FATHOM_OK)
+        status = print_counts(sets, command->out, err);
+    for (int i = 0; i < SHARD_SPLITS && status == FATHOM_OK && o->verify; i++)
+        status = shard_set_verify(sets[i], err);
+    if (status == FATHOM_OK && o->verify) fputs("all checksums are right\n", command->out);
+    for (int i = 0; i < SHARD_SPLITS; i++) shard_set_close(sets[i]);
     return status;
 }
 
