@@ -67,7 +67,7 @@ static void call_gate_fwd(struct stream *stream, const struct case_data *data) {
                                                .idx_is_given = FLAGS(CASE_GIVEN)});
 }
 const struct op_kind case_kind_gate_fwd = {
-    .op = "gate_fwd", .make = make_gate_fwd, .call = call_gate_fwd, .tolerance = 2e-6};
+    .op = "gate_fwd", .make = make_gate_fwd, .call = call_gate_fwd, .tolerance = 1e-6};
 
 /* Scores between 0 and 1, as after a sigmoid. */
 static struct case_array *put_scores(struct case_data *data) {
@@ -94,7 +94,7 @@ static void call_balance_fwd(struct stream *stream, const struct case_data *data
                                                      .f_is_given = FLAGS(CASE_GIVEN)});
 }
 const struct op_kind case_kind_balance_fwd = {
-    .op = "balance_fwd", .make = make_balance_fwd, .call = call_balance_fwd, .tolerance = 4e-6};
+    .op = "balance_fwd", .make = make_balance_fwd, .call = call_balance_fwd, .tolerance = 1e-6};
 
 static void make_gate_bwd(struct case_data *data) {
     const struct op_case *c = data->op_case;
@@ -128,7 +128,7 @@ static void call_gate_bwd(struct stream *stream, const struct case_data *data) {
                                                .balance_coef = 0.5});
 }
 const struct op_kind case_kind_gate_bwd = {
-    .op = "gate_bwd", .make = make_gate_bwd, .call = call_gate_bwd, .tolerance = 4e-6};
+    .op = "gate_bwd", .make = make_gate_bwd, .call = call_gate_bwd, .tolerance = 2e-6};
 
 /* ---- dispatch and combine ---- */
 

@@ -304,7 +304,7 @@ static void call_softmax_bwd(struct stream *stream, const struct case_data *data
                         .dx = EITHER(dx, dy), .dy = TENSOR(dy), .y = TENSOR(y), .scale = 2.5});
 }
 const struct op_kind case_kind_softmax_bwd = {
-    .op = "softmax_bwd", .make = make_softmax_bwd, .call = call_softmax_bwd, .tolerance = 2e-6};
+    .op = "softmax_bwd", .make = make_softmax_bwd, .call = call_softmax_bwd, .tolerance = 1e-6};
 
 /* ---- embedding ---- */
 
