@@ -1,0 +1,52 @@
+#!/bin/bash
+# Help, the choice of an instruction set, and standard output that cannot be written.
+. "$(dirname "$0")/lib.bash"
+
+# ---- help ----
+for command in "tokenizer train" "tokenizer encode" "tokenizer decode" "data synth" "data build" \
+    "data show" init pretrain generate logits eval inspect "bench machine" "bench ops" \
+    "bench train" tokenizer data bench; do
+    # The words of a command are arguments of their own.
+    # shellcheck disable=SC2086
+    works "$command --help" $command --help
+    check "$command --help shows its usage" says "$out" "^usage: fathom $command( |$)"
+    check "$command --help is silent on standard error" test ! -s "$err"
+    # shellcheck disable=SC2086
+    "$FATHOM" help $command >"$out.help" 2>&1
+    check "help $command is $command --help" cmp -s "$out" "$out.help"
+done
+works "--help" --help
+check "--help shows the usage" says "$out" '^usage: fathom COMMAND'
+listed=$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$out" | sort | tr '\n' ' ')
+check "--help lists the commands that are tested here" \
+    test "$listed" = "bench data eval generate init inspect logits pretrain tokenizer "
+works "--version" --version
+check "--version tells it" says "$out" '^fathom [0-9]+\.[0-9]+\.[0-9]+$'
+
+# ---- instruction sets ----
+make_model
+ids=(generate --model init --prompt "Once upon" --max-tokens 16 --temperature 0 --ignore-eos)
+refuses "an unknown --isa" 2 'nonsense.*avx2.*ref' "${ids[@]}" --isa nonsense
+FATHOM_ISA=nonsense refuses "an unknown FATHOM_ISA" 2 'nonsense.*avx2.*ref' "${ids[@]}"
+works "generate with the best ISA" "${ids[@]}"
+cp "$out" best.txt
+FATHOM_ISA=ref works "generate with FATHOM_ISA=ref" "${ids[@]}"
+check "the reference kernels give the same greedy text" cmp -s best.txt "$out"
+works "generate with --isa ref" "${ids[@]}" --isa ref
+check "--isa ref is FATHOM_ISA=ref" cmp -s best.txt "$out"
+
+# ---- standard output ----
+if [ -w /dev/full ]; then
+    for command in "--help" "pretrain --help" "inspect init" "data show shards" \
+        "tokenizer encode --model init corpus.jsonl" "${ids[*]:0:3} --prompt a --max-tokens 4" \
+        "data synth --bytes 100K --out -"; do
+        status=0
+        # shellcheck disable=SC2086
+        "$FATHOM" $command >/dev/full 2>"$err" </dev/null || status=$?
+        check "$command > /dev/full exits 1" test "$status" -eq 1
+        check "$command > /dev/full says so" says "$err" '^fathom: standard output'
+    done
+else
+    skip "a full standard output" "no /dev/full"
+fi
+finish

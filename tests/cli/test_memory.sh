@@ -1,0 +1,34 @@
+#!/bin/bash
+# The peak memory that pretrain --dry-run predicts, against what the same run took.
+. "$(dirname "$0")/lib.bash"
+if is_sanitized; then
+    skip "predicted memory" "a sanitizer's own memory is not in the prediction"
+    finish
+fi
+if [ ! -x /usr/bin/time ]; then
+    skip "predicted memory" "no /usr/bin/time"
+    finish
+fi
+needs "data synth" data synth --bytes 300K --words builtin --out corpus.jsonl
+needs "tokenizer train" tokenizer train --vocab-size 1024 --out tok corpus.jsonl
+needs "data build" data build --tokenizer tok --heldout 0.05 --out shards corpus.jsonl
+needs "init" init --config quickstart --tokenizer tok --out init
+
+measure() { # NAME OPTION...
+    local name=$1 predicted measured
+    shift
+    local options=(--model init --data shards --out "run-$name" --batch 4 --micro-batch 4
+        --steps 2 --warmup 1 "$@")
+    works "the plan of $name" pretrain "${options[@]}" --dry-run
+    predicted=$(sed -nE 's/^peak memory .*\(([0-9]+) bytes\)$/\1/p' "$out")
+    /usr/bin/time -f %M -o "$work/kib" "$FATHOM" pretrain "${options[@]}" >"$out" 2>"$err" ||
+        fail "the run of $name" "$(tail -n 1 "$err")"
+    measured=$(($(tail -n 1 "$work/kib") * 1024))
+    echo "$name: predicted ${predicted:-nothing}, measured $measured bytes"
+    check "peak memory of $name: $predicted predicted, $measured measured, over 3% apart" \
+        awk -v p="${predicted:-0}" -v m="$measured" \
+        'BEGIN { exit !(p >= 0.97 * m && p <= 1.03 * m) }'
+}
+measure "selective" --recompute selective
+measure "layer" --recompute layer
+finish

@@ -1,0 +1,80 @@
+#!/bin/bash
+# From nothing to text with every command that lies on the way.
+. "$(dirname "$0")/lib.bash"
+make_model
+
+small=(--sequence-length 64 --batch 4 --micro-batch 2 --warmup 2 --heldout-every 5)
+
+# ---- pretrain ----
+before=$(listing)
+works "pretrain --dry-run" pretrain --model init --data shards --out run "${small[@]}" --steps 10 \
+    --dry-run
+check "dry run tells the parameters" says "$out" '^parameters .*active per token'
+check "dry run tells the memory" says "$out" '^peak memory .*\([0-9]+ bytes\)'
+check "dry run tells the FLOPs" says "$out" '^compute .*FLOP per token'
+check "dry run creates nothing" test "$before" = "$(listing)"
+
+needs "pretrain" pretrain --model init --data shards --out run "${small[@]}" --steps 10
+for file in config.json tokenizer.json tokenizer_config.json generation_config.json \
+    model.safetensors metrics.jsonl loss.svg step-00000010/state/state.json; do
+    check "pretrain leaves $file" test -s "run/$file"
+done
+check "metrics has a line per step" test "$(wc -l <run/metrics.jsonl)" -eq 10
+check "no temporary file is left" test -z "$(find . -name '*.tmp-*')"
+
+# ---- eval ----
+works "eval" eval --model run --data shards --windows 4 --sequence-length 64
+check "eval prints bits per byte" says "$out" '^[0-9]+ tokens: [0-9.]+ nats per token .*bits per byte'
+works "eval --json" eval --model run --data shards --windows 4 --sequence-length 64 --json
+cp "$out" eval.json
+
+# ---- generate ----
+prompt=(--model run --prompt "Once upon a time" --max-tokens 24)
+works "generate" generate "${prompt[@]}" --seed 7 --ignore-eos
+cp "$out" first.txt
+works "generate again" generate "${prompt[@]}" --seed 7 --ignore-eos
+check "one seed gives one text" cmp -s first.txt "$out"
+works "generate with another seed" generate "${prompt[@]}" --seed 8 --ignore-eos
+check "another seed gives another text" eval '! cmp -s first.txt "$out"'
+works "generate with one thread" generate "${prompt[@]}" --seed 7 --ignore-eos --threads 1
+check "threads do not change the text" cmp -s first.txt "$out"
+works "generate --json" generate "${prompt[@]}" --samples 2 --json
+cp "$out" generate.json
+run generate --model run --max-tokens 4 <<<"Once upon a time"
+check "the prompt comes from standard input" test "$status" -eq 0
+
+# ---- logits, inspect, data show ----
+works "logits" logits --model run --tokens 1,2,3 --out logits.safetensors
+works "inspect --tensors" inspect --tensors logits.safetensors
+check "logits holds [T, V]" says "$out" '\[3, 512\] +logits$'
+check "logits holds the last hidden state" says "$out" '\[3, 64\] +hidden\.3$'
+works "inspect --check, a model" inspect --check run
+works "inspect --check, a checkpoint" inspect --check run/step-00000010
+check "inspect verifies the training state" says "$out" '^state .*checksums right'
+works "inspect --check, shards" inspect --check shards
+check "inspect verifies the shards" says "$out" 'train .*checksums right'
+works "data show --verify" data show shards --verify --tokenizer tok --document 0
+check "data show prints the checksums' verdict" says "$out" '^checksums +right'
+works "data show" data show shards
+check "data show counts" says "$out" '^documents +[1-9]'
+
+# ---- tokenizer encode and decode ----
+printf 'Once upon a time, na\303\257ve 123!\n' >text.txt
+works "tokenizer encode" tokenizer encode --model run text.txt
+"$FATHOM" tokenizer decode --model run <"$out" >back.txt
+check "decode undoes encode" cmp -s text.txt back.txt
+run tokenizer encode --model run --jsonl - <<<'{"text": "a b"}'
+cp "$out" encode.json
+check "encode --jsonl reads standard input" test "$status" -eq 0
+
+# ---- JSON ----
+parses() { python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$1"; }
+if python3 -c '' 2>/dev/null; then
+    for file in eval.json generate.json encode.json run/metrics.jsonl corpus.jsonl; do
+        check "$file is JSON" parses "$file"
+    done
+    check "a JSON line per sample" test "$(wc -l <generate.json)" -eq 2
+else
+    skip "JSON parses" "no python3"
+fi
+finish
