@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +8,23 @@
 
 #include "base/text.h"
 
+static _Atomic int64_t allocations_to_failure; /* 0: none is due */
+
+void mem_fail_after(int64_t n) { atomic_store(&allocations_to_failure, n); }
+
+/* Whether this allocation is the one that a test wants to fail. */
+static bool must_fail(void) {
+    if (atomic_load_explicit(&allocations_to_failure, memory_order_relaxed) <= 0) return false;
+    return atomic_fetch_sub(&allocations_to_failure, 1) == 1;
+}
+
 static fathom_status refuse(size_t count, size_t size, const char *what, struct error *err) {
     char bytes[32];
     format_bytes(bytes, (double)count * (double)size);
     RAISE(FATHOM_NO_MEMORY, "%s: %s of memory cannot be had", what, bytes);
 }
 
-/* Room for count * size bytes and for rounding up to the alignment, which aligned_alloc asks for.
- */
+/* Room for count * size bytes, rounded up to the alignment as aligned_alloc asks. */
 static bool block_size(size_t count, size_t size, size_t *bytes) {
     if (!size_mul(count, size, bytes) || !size_add(*bytes, MEM_ALIGNMENT, bytes)) return false;
     *bytes &= ~(size_t)(MEM_ALIGNMENT - 1);
@@ -26,7 +36,7 @@ fathom_status mem_new_raw(void **out, size_t count, size_t size, const char *wha
                           struct error *err) {
     size_t bytes = 0;
     *out = NULL;
-    if (!block_size(count, size, &bytes)) return refuse(count, size, what, err);
+    if (!block_size(count, size, &bytes) || must_fail()) return refuse(count, size, what, err);
     *out = aligned_alloc(MEM_ALIGNMENT, bytes);
     return *out ? FATHOM_OK : refuse(count, size, what, err);
 }

@@ -5,6 +5,7 @@
  * a worker that the system did not schedule costs nothing. */
 #include "base/pool.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -36,7 +37,7 @@ struct pool {
     void *arg;
     /* Atomic because a late worker may look at it. */
     _Atomic int64_t tiles;
-    _Atomic uint64_t claim; /* run << 40 | next tile */
+    _Atomic uint64_t claim; /* run << 32 | next tile */
     _Atomic int64_t done;
     _Atomic uint32_t run; /* futex: workers sleep on it */
     _Atomic uint32_t
@@ -46,7 +47,7 @@ struct pool {
     _Atomic bool stop;
 };
 
-#define TILE_BITS 40
+#define TILE_BITS 32
 #define CLOSED (((uint64_t)1 << TILE_BITS) - 1)
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value) {
@@ -81,7 +82,7 @@ static void work(struct pool *pool, uint32_t run, int worker) {
         uint64_t claim = atomic_load_explicit(&pool->claim, memory_order_acquire);
         int64_t tile;
         do {
-            if ((uint32_t)(claim >> TILE_BITS) != (run & ((1u << (64 - TILE_BITS)) - 1))) return;
+            if ((uint32_t)(claim >> TILE_BITS) != run) return;
             tile = (int64_t)(claim & CLOSED);
             if (tile >= atomic_load_explicit(&pool->tiles, memory_order_acquire)) return;
         } while (!atomic_compare_exchange_weak_explicit(
@@ -130,6 +131,7 @@ static void wait_finished(struct pool *pool, uint32_t run) {
 }
 
 void pool_run(struct pool *pool, int64_t tiles, pool_fn *fn, void *arg) {
+    assert(tiles < (int64_t)CLOSED);
     if (tiles <= 0) return;
     if (tiles == 1 || pool->started == 0) {
         for (int64_t tile = 0; tile < tiles; tile++) fn(arg, tile, 0);
@@ -153,7 +155,7 @@ void pool_run(struct pool *pool, int64_t tiles, pool_fn *fn, void *arg) {
 
 int pool_available_processors(void) {
     cpu_set_t set;
-    int count = 1;
+    int count = (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
     long long quota = 0, period = 0;
     FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");

@@ -35,7 +35,7 @@ fathom_status error_prefix(struct error *err, const char *format, ...) {
     va_start(args, format);
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
-    return error_set(err, err->status, "%.500s: %.500s", prefix, old);
+    return error_set(err, err->status, "%s: %s", prefix, old);
 }
 
 fathom_status error_set_errno(struct error *err, int errno_value, const char *format, ...) {

@@ -96,8 +96,10 @@ fathom_status string_copy(char **out, const char *string, struct error *err) {
 
 /* ---- numbers ---- */
 
-/* strtol and its kin skip spaces and take a plus sign; we take neither. */
+/* strtol and its kin skip spaces and take a plus sign and hexadecimal; we take none of these. */
 static bool starts_number(const char *string) {
+    const char *digits = string + (string[0] == '-');
+    if (digits[0] == '0' && toupper((unsigned char)digits[1]) == 'X') return false;
     return isdigit((unsigned char)string[0]) ||
            (string[0] == '-' && (isdigit((unsigned char)string[1]) || string[1] == '.')) ||
            (string[0] == '.' && isdigit((unsigned char)string[1]));

@@ -38,7 +38,8 @@ bool string_to_f64(const char *string, double *out); /* finite only */
 /* "4096", "64K", "1.5G", "4GiB": bytes, powers of 1024. */
 bool string_to_bytes(const char *string, uint64_t *out);
 
-/* "12.1M", "671B"; "1.4 GiB"; "1h 02m": into the caller's buffer of at least 32 bytes, returned. */
+/* "12.1M", "671B"; "1.40 GiB"; "1h 02m": into the caller's buffer of at least 32 bytes, returned.
+ */
 char *format_count(char *buffer, double count);
 char *format_bytes(char *buffer, double bytes);
 char *format_duration(char *buffer, double seconds);
