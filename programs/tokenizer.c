@@ -137,6 +137,9 @@ static fathom_status run_train(struct command *command) {
                                  o.field, err);
     if (status == FATHOM_OK) status = bpe_trainer_new(&trainer, err);
     if (status == FATHOM_OK) status = train_on(command, &o, reader, trainer, &t);
+    /* Nothing was saved, so this is no success: a script must not go on. */
+    if (status == FATHOM_INTERRUPTED)
+        status = error_set(err, FATHOM_IO, "%s: interrupted, nothing was written", o.out);
 out:
     tokenizer_free(t);
     bpe_trainer_free(trainer);
