@@ -77,7 +77,9 @@ int main(int argc, char **argv) {
     struct error err = {0};
     log_init(&log, stderr, LOG_INFO);
     interrupt_install();
-    signal(SIGPIPE, SIG_IGN); /* a closed reader is a write error with a message, not a death */
+    /* A closed reader and a file at its size limit are write errors with a message, not deaths. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     struct command command = {
         .argc = argc - 1, .argv = argv + 1, .log = &log, .err = &err, .out = stdout};
     fathom_status status = run(&command);
