@@ -60,6 +60,7 @@ static fathom_status measure(struct command *command, const struct eval_options 
     fathom_status status = model_open(&model, device, o->model, 0, err);
     if (status == FATHOM_OK)
         status = shard_set_open(&set, o->data, (enum shard_split)o->split, err);
+    if (status == FATHOM_OK) status = shard_set_check_vocab(set, model->config.vocab, o->data, err);
     if (status == FATHOM_OK) status = perplexity_measure(&result, model, set, &options, err);
     if (status == FATHOM_OK) print_result(command->out, &result, o->json);
     shard_set_close(set);

@@ -37,6 +37,10 @@ fathom_status shard_set_open(struct shard_set **out, const char *directory, enum
 void shard_set_close(struct shard_set *set); /* accepts NULL */
 
 struct shard_tokenizer shard_set_tokenizer(const struct shard_set *set);
+/* FATHOM_BAD_INPUT when the tokens may lie outside a model's vocabulary of `vocab`; `path` names
+ * the data. */
+fathom_status shard_set_check_vocab(const struct shard_set *set, int64_t vocab, const char *path,
+                                    struct error *err);
 int64_t shard_set_tokens(const struct shard_set *set); /* eos tokens included */
 int64_t shard_set_documents(const struct shard_set *set);
 int64_t shard_set_text_bytes(const struct shard_set *set); /* of the text behind the tokens */
