@@ -7,7 +7,19 @@ enum {
     MR = MATMUL_MR,
     NR = MATMUL_NR,
     GROUP = 8, /* rows of one transposition */
+    LINE = 16, /* floats of a cache line */
+    AHEAD = 4,
+    /* rows */ /* rows */
 };
+
+/* Asks for columns [at, at + n) of a row that is copied some rows later: rows are short or
+ * gathered, and the processor does not see far. */
+VEC_INLINE void fetch_row(const struct matmul_rows *x, int64_t r, int64_t end, int64_t at,
+                          int64_t n) {
+    if (r >= end) return;
+    const float *row = matmul_row(x, r) + at;
+    for (int64_t i = 0; i < n; i += LINE) __builtin_prefetch(row + i);
+}
 
 /* Eight columns of a panel, to[p * NR + (0..7)], from eight rows of B. */
 static void transpose_group(float *to, const float *const row[GROUP], int64_t k) {
@@ -49,6 +61,7 @@ void VEC_NAME(matmul_pack_straight)(float *to, const struct matmul_rows *b, int6
     const int tail = (int)(n - whole);
     for (int64_t p = 0; p < k; p++) {
         const float *row = matmul_row(b, p0 + p) + j0;
+        fetch_row(b, p0 + p + AHEAD, p0 + k, j0, n);
         float *at = to + p * NR;
         for (int64_t j = 0; j < whole; j += NR, at += NR * k) {
             vf_store(at, vf_load(row + j));
@@ -65,6 +78,7 @@ void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t 
                                 int64_t p0, int64_t k) {
     for (int64_t i = 0; i < m; i++, to += MATMUL_A_STRIDE) {
         const float *row = matmul_row(a, i0 + i) + p0;
+        if (a->gather) fetch_row(a, i0 + i + AHEAD, i0 + m, p0, k);
         int64_t p = 0;
         for (; p + LANES <= k; p += LANES) vf_store(to + p, vf_load(row + p));
         for (; p < k; p++) to[p] = row[p];
@@ -78,6 +92,7 @@ void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64
     _Static_assert(MR <= LANES, "a row of a panel is one vector");
     for (int64_t p = 0; p < k; p++) {
         const float *row = matmul_row(a, p0 + p) + i0;
+        fetch_row(a, p0 + p + AHEAD, p0 + k, i0, m);
         float *at = to + p * MR;
         int64_t i = 0;
         for (; i + LANES <= m; i += MR, at += MATMUL_A_PANEL) vf_store(at, vf_load(row + i));
