@@ -8,8 +8,7 @@ enum {
     NR = MATMUL_NR,
     GROUP = 8, /* rows of one transposition */
     LINE = 16, /* floats of a cache line */
-    AHEAD = 4,
-    /* rows */ /* rows */
+    AHEAD = 4, /* rows */
 };
 
 /* Asks for columns [at, at + n) of a row that is copied some rows later: rows are short or
