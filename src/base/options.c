@@ -1,7 +1,7 @@
 /* Parsing of arguments, recipes and assignments by option table. */
 #include "base/options.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <ini.h>
 #include <math.h>
 #include <stdio.h>
@@ -129,8 +129,10 @@ static bool parse_int(const char *text, int64_t *out) {
     snprintf(digits, sizeof digits, "%.*s", (int)(size - 1), text);
     if (!string_to_f64(digits, &value)) return false;
     value *= pow(1000, (double)(unit - units + 1));
-    if (fabs(value) > 9e15 || value != floor(value)) return false;
-    *out = (int64_t)value;
+    /* 2.3 * 1e6 is not whole in doubles: the product is off by a rounding or two. */
+    double nearest = round(value);
+    if (fabs(value) > 9e15 || fabs(value - nearest) > 0x1p-51 * fabs(value)) return false;
+    *out = (int64_t)nearest;
     return true;
 }
 
@@ -178,6 +180,7 @@ static fathom_status set_choice(const struct option *option, void *values, const
 static fathom_status set_value(const struct option *option, void *values, const char *text,
                                struct error *err) {
     int64_t whole = 0;
+    uint64_t bytes = 0;
     double real = 0;
     switch (option->type) {
     case OPTION_FLAG:
@@ -196,7 +199,10 @@ static fathom_status set_value(const struct option *option, void *values, const 
     case OPTION_STRING: return set_string(option, values, text, err);
     case OPTION_CHOICE: return set_choice(option, values, text, err);
     case OPTION_BYTES:
-        if (string_to_bytes(text, field(option, values))) return FATHOM_OK;
+        if (string_to_bytes(text, &bytes) && bytes <= INT64_MAX) {
+            *(uint64_t *)field(option, values) = bytes;
+            return FATHOM_OK;
+        }
         return bad_value(option, text, "a size in bytes such as 512M or 4G", err);
     }
     return FATHOM_OK;
@@ -271,7 +277,8 @@ static fathom_status parse_option(struct parse *p, struct error *err) {
     const char *value = equals ? equals + 1 : NULL;
     if (option->type == OPTION_FLAG && !value) value = is_negated ? "no" : "yes";
     if (is_negated && equals) RAISE(FATHOM_USAGE, "--%s takes no value", name);
-    if (!value && p->at < p->argc) value = p->argv[p->at++];
+    bool has_next = p->at < p->argc && strncmp(p->argv[p->at], "--", 2) != 0;
+    if (!value && has_next) value = p->argv[p->at++];
     if (!value)
         RAISE(FATHOM_USAGE, "--%s needs a value: %s", option->name,
               option->value_name ? option->value_name : option->help);
@@ -324,6 +331,7 @@ struct recipe {
     void *values;
     struct option_given *given;
     struct option_given before; /* given before the recipe: these keep their value */
+    struct option_given here;   /* given in this recipe: once is enough */
     struct error *err;
     fathom_status status;
 };
@@ -332,52 +340,59 @@ static int on_recipe_line(void *user, const char *section, const char *key, cons
     struct recipe *r = user;
     (void)section;
     const struct option *option = find(r->table, key);
-    if (!option) {
+    if (!option)
         r->status = unknown_option(r->table, key, r->err);
-        return 0;
-    }
-    if (is_given(r->table, &r->before, option)) return 1;
-    r->status = set_value(option, r->values, value, r->err);
+    else if (is_given(r->table, &r->here, option))
+        r->status = error_set(r->err, FATHOM_USAGE, "%s is given a second time", option->name);
+    else if (!is_given(r->table, &r->before, option))
+        r->status = set_value(option, r->values, value, r->err);
+    if (r->status != FATHOM_OK) return 0;
+    mark_given(r->table, &r->here, option);
     mark_given(r->table, r->given, option);
-    return r->status == FATHOM_OK;
+    return 1;
 }
 
-/* inih takes an indented line for more of the value above and goes on with the rest of a long line
- * as if it were the next: so indentation is removed, in place, and long lines are refused. */
-static fathom_status prepare_recipe(char *text, const char *path, struct error *err) {
-    char *to = text;
-    int number = 1;
-    for (const char *line = text; *line; number++) {
-        line += strspn(line, " \t");
-        size_t size = strcspn(line, "\n");
-        if (size > RECIPE_MAX_LINE)
-            RAISE(FATHOM_BAD_INPUT, "%s:%d: a line of %zu bytes; %d is the most", path, number,
-                  size, RECIPE_MAX_LINE);
-        if (line[size] == '\n') size++;
-        memmove(to, line, size);
-        to += size;
-        line += size;
+/* One line, without its newline. inih sees lines one by one and unindented: it would take an
+ * indented line for a continuation of the value above, and cut a long one in two. */
+static fathom_status read_line(struct recipe *r, const char *begin, size_t size) {
+    char line[RECIPE_MAX_LINE + 1];
+    while (size > 0 && isspace((unsigned char)*begin)) begin++, size--;
+    if (size >= sizeof line)
+        return error_set(r->err, FATHOM_BAD_INPUT, "a line of %zu bytes; %d is the most", size,
+                         RECIPE_MAX_LINE);
+    memcpy(line, begin, size);
+    line[size] = 0;
+    bool is_read = strlen(line) == size && ini_parse_string(line, on_recipe_line, r) == 0;
+    if (r->status != FATHOM_OK || is_read) return r->status;
+    return error_set(r->err, FATHOM_BAD_INPUT,
+                     "neither \"key = value\", a [section] nor a comment");
+}
+
+fathom_status options_read_recipe_text(const struct option_table *table, void *values,
+                                       struct option_given *given, const char *text, size_t size,
+                                       const char *name, struct error *err) {
+    struct recipe recipe = {.table = table, .values = values, .given = given, .err = err};
+    if (given) recipe.before = *given;
+    for (int line = 1; size > 0; line++) {
+        const char *newline = memchr(text, '\n', size);
+        size_t length = newline ? (size_t)(newline - text) : size;
+        if (read_line(&recipe, text, length) != FATHOM_OK) {
+            error_prefix(err, "%s:%d", name, line);
+            return recipe.status != FATHOM_OK ? recipe.status : FATHOM_BAD_INPUT;
+        }
+        length += newline != NULL;
+        text += length;
+        size -= length;
     }
-    *to = 0;
     return FATHOM_OK;
 }
 
 fathom_status options_read_recipe(const struct option_table *table, void *values,
                                   struct option_given *given, const char *path, struct error *err) {
-    struct recipe recipe = {.table = table, .values = values, .given = given, .err = err};
     char *text = NULL;
     size_t size = 0;
-    if (given) recipe.before = *given;
     TRY(file_read(path, RECIPE_MAX_BYTES, &text, &size, err));
-    bool has_nul = strlen(text) != size;
-    fathom_status status = prepare_recipe(text, path, err);
-    int line = 0;
-    if (status == FATHOM_OK) line = has_nul ? 1 : ini_parse_string(text, on_recipe_line, &recipe);
+    fathom_status status = options_read_recipe_text(table, values, given, text, size, path, err);
     mem_free(text);
-    TRY(status);
-    if (recipe.status != FATHOM_OK) return error_prefix(err, "%s:%d", path, line);
-    if (line != 0)
-        RAISE(FATHOM_BAD_INPUT, "%s:%d: neither \"key = value\", a [section] nor a comment", path,
-              line < 0 ? 0 : line);
-    return FATHOM_OK;
+    return status;
 }

@@ -52,9 +52,10 @@ bool option_was_given(const struct option_table *table, const struct option_give
 
 /* Fills the defaults. */
 fathom_status options_default(const struct option_table *table, void *values, struct error *err);
-/* Parses argv[0..argc): "--name value", "--name=value", "--" ends options. Positionals are moved to
- * the front of argv and counted in *positionals. *help is set on --help or -h (nothing else then
- * matters). Unknown options name the nearest known one. Call options_default first. */
+/* Parses argv[0..argc): "--name value", "--name=value", "--" ends options; a value that begins with
+ * two dashes needs the "=" form. Positionals are moved to the front of argv and counted in
+ * *positionals. *help is set on --help or -h (nothing else then matters). Unknown options name the
+ * nearest known one. Call options_default first. */
 fathom_status options_parse(const struct option_table *table, void *values,
                             struct option_given *given, int argc, char **argv, int *positionals,
                             bool *help, struct error *err);
@@ -63,10 +64,14 @@ fathom_status options_set(const struct option_table *table, void *values,
                           struct option_given *given, const char *key, const char *value,
                           struct error *err);
 /* A recipe: "key = value" lines of at most 198 bytes, indented or not, '#' or ';' comments,
- * sections in brackets are headings that do not change the key. Options that were given on the
- * command line already keep their value. Errors name the file and line. */
+ * sections in brackets are headings that do not change the key; a key stands once. Options that
+ * were given on the command line already keep their value. Errors name the file and line. */
 fathom_status options_read_recipe(const struct option_table *table, void *values,
                                   struct option_given *given, const char *path, struct error *err);
+/* The same for a text in memory; `name` stands for the file in messages. */
+fathom_status options_read_recipe_text(const struct option_table *table, void *values,
+                                       struct option_given *given, const char *text, size_t size,
+                                       const char *name, struct error *err);
 /* After all sources: a missing required option is FATHOM_USAGE. */
 fathom_status options_check_required(const struct option_table *table, const void *values,
                                      const struct option_given *given, struct error *err);

@@ -25,8 +25,8 @@ int pool_threads(const struct pool *pool);
 
 /* Runs fn for every tile in [0, tiles), in parallel, and returns when all are done. The calling
  * thread takes part. One run at a time per pool; not reentrant from fn. Memory written by a tile is
- * visible to the caller afterwards. Fewer than
- * 2^32 - 1 tiles; tiles <= 0 does nothing; one tile runs without waking anybody. */
+ * visible to the caller afterwards. Fewer than 2^32 - 1 tiles; tiles <= 0 does nothing; one tile
+ * runs without waking anybody. */
 void pool_run(struct pool *pool, int64_t tiles, pool_fn *fn, void *arg);
 
 /* Processors that this process may run on (affinity mask and cgroup quota, rounded up), at least 1.

@@ -223,6 +223,32 @@ static void wrong_arguments_are_explained(void) {
     CHECK_STATUS(parse_line(line), FATHOM_USAGE);
 }
 
+/* As decimals most of these are not whole after the product of two doubles. */
+static void decimal_suffixes_give_whole_numbers(void) {
+    static const struct {
+        const char *line;
+        int64_t value;
+    } cases[] = {{"--seed 2.3M", 2300000},
+                 {"--seed 1.001K", 1001},
+                 {"--seed 4.35G", 4350000000},
+                 {"--seed -0.007K", -7},
+                 {"--seed 8.9T", 8900000000000}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_OK(parse_line(cases[i].line), &err);
+        CHECK_EQ(values.seed, cases[i].value);
+    }
+    CHECK_STATUS(parse_line("--seed 9007T"), FATHOM_USAGE);
+}
+
+/* A forgotten value must not swallow the next option. */
+static void a_value_with_two_dashes_needs_the_equals_sign(void) {
+    CHECK_STATUS(parse_line("--out --resume"), FATHOM_USAGE);
+    CHECK_HAS(err.text, "--out needs a value: DIR");
+    CHECK_OK(parse_line("--out=--resume --seed -5"), &err);
+    CHECK_STR(values.out, "--resume");
+    CHECK_EQ(values.seed, -5);
+}
+
 static void required_options_are_asked_for(void) {
     CHECK_OK(parse_line(""), &err);
     CHECK_STATUS(options_check_required(&table, &values, &given, &err), FATHOM_USAGE);
@@ -267,6 +293,10 @@ static void recipe_errors_name_file_and_line(void) {
         {"\n\nsteps = many\n", "recipe.ini:3: --steps is \"many\""},
         {"steps = 5\nwhat is this\nseed = 1\n", "recipe.ini:2: neither"},
         {"[open\nsteps = 5\n", "recipe.ini:1: neither"},
+        {"steps = 5\nnot this\nseed = x\n", "recipe.ini:2: neither"},
+        {"learning-rate = 1\n[later]\nlearning_rate = 0\n",
+         "recipe.ini:3: learning-rate is given a second time"},
+        {"seed = 1\nname = \x01\ncache = 16E\n", "recipe.ini:3: --cache is \"16E\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         CHECK_OK(parse_line(""), &err);
@@ -410,6 +440,8 @@ static const struct test tests[] = {
     TEST(positionals_are_refused_where_none_belong),
     TEST(help_is_seen_before_anything_else),
     TEST(wrong_arguments_are_explained),
+    TEST(decimal_suffixes_give_whole_numbers),
+    TEST(a_value_with_two_dashes_needs_the_equals_sign),
     TEST(required_options_are_asked_for),
     TEST(an_assignment_sets_one_value),
     TEST(a_recipe_fills_what_arguments_left),
