@@ -17,7 +17,7 @@
 /* ---- train ---- */
 
 struct train_options {
-    int64_t vocab_size, minimum_count;
+    int64_t vocab_size, minimum_count, threads;
     char *out, *field, *special;
     bool force;
 };
@@ -32,6 +32,8 @@ static const struct option train_rows[] = {
      "field of .jsonl files that holds the text", false, true},
     {"special", OPTION_STRING, offsetof(struct train_options, special), 0, 0, NULL, NULL, "A,B",
      "more special tokens, separated by commas", false, true},
+    {"threads", OPTION_INT, offsetof(struct train_options, threads), 0, 1024, "0", NULL, "N",
+     "0: all processors; the result is the same for any number", false, false},
     {"force", OPTION_FLAG, offsetof(struct train_options, force), 0, 0, NULL, NULL, NULL,
      "replace what is in the output directory", false, false},
 };
@@ -96,8 +98,8 @@ static fathom_status save_tokenizer(const struct tokenizer *t, const struct trai
 static fathom_status train_on(struct command *command, const struct train_options *o,
                               struct doc_reader *reader, struct bpe_trainer *trainer,
                               struct tokenizer **t) {
-    struct error *err = command->err;
     const char *extra[MAX_SPECIAL];
+    struct error *err = command->err;
     struct bpe_train_options options = {.vocab_size = (int32_t)o->vocab_size,
                                         .minimum_count = o->minimum_count,
                                         .extra = extra,
@@ -107,6 +109,7 @@ static fathom_status train_on(struct command *command, const struct train_option
     char size[32], time[32];
     double begin = clock_seconds();
     TRY(split_special(o->special, extra, &options.extra_count, err));
+    TRY(bpe_check_special(extra, options.extra_count, err));
     TRY(count_words(trainer, reader, command->log, &bytes, err));
     TRY(bpe_trainer_finish(trainer, &options, t, err));
     TRY(save_tokenizer(*t, o, err));
@@ -121,6 +124,7 @@ static fathom_status run_train(struct command *command) {
     struct train_options o = {0};
     struct option_given given = {0};
     struct doc_reader *reader = NULL;
+    struct pool *pool = NULL;
     struct bpe_trainer *trainer = NULL;
     struct tokenizer *t = NULL;
     int files = 0;
@@ -135,7 +139,8 @@ static fathom_status run_train(struct command *command) {
     if (status == FATHOM_OK)
         status = doc_reader_open(&reader, (const char *const *)command->argv, (size_t)files,
                                  o.field, err);
-    if (status == FATHOM_OK) status = bpe_trainer_new(&trainer, err);
+    if (status == FATHOM_OK) status = pool_new(&pool, (int)o.threads, err);
+    if (status == FATHOM_OK) status = bpe_trainer_new(&trainer, pool, err);
     if (status == FATHOM_OK) status = train_on(command, &o, reader, trainer, &t);
     /* Nothing was saved, so this is no success: a script must not go on. */
     if (status == FATHOM_INTERRUPTED)
@@ -143,6 +148,7 @@ static fathom_status run_train(struct command *command) {
 out:
     tokenizer_free(t);
     bpe_trainer_free(trainer);
+    pool_free(pool);
     doc_reader_close(reader);
     options_free(&train_table, &o);
     return status;
@@ -171,61 +177,66 @@ static void print_ids(FILE *out, const struct token_list *ids, const char *separ
     for (size_t i = 0; i < ids->count; i++) fprintf(out, "%s%d", i ? separator : "", ids->ids[i]);
 }
 
-static fathom_status encode_line(struct encoder *encoder, const char *line, size_t size,
-                                 bool parse_special, const char *what, struct token_list *ids,
-                                 FILE *out, struct error *err) {
+/* Texts to ids on the command's output, with one encoder. */
+struct encoding {
+    struct encoder *encoder;
+    bool parse_special;
+    struct token_list ids; /* of the text at hand */
+    FILE *out;
+    struct error *err;
+};
+
+/* One {"text": ...} line; `what` is its file and number. */
+static fathom_status encode_line(struct encoding *e, const char *line, size_t size,
+                                 const char *what) {
     json_node *root = NULL;
     size_t text_size = 0;
-    TRY(json_parse(&root, line, size, what, err));
+    TRY(json_parse(&root, line, size, what, e->err));
     const json_node *member = json_member(root, "text");
     const char *text = json_string(member, &text_size);
     fathom_status status =
         json_is_string(member)
-            ? encoder_encode(encoder, text, text_size, parse_special, ids, err)
-            : error_set(err, FATHOM_BAD_INPUT, "%s: no string \"text\" in the object", what);
+            ? encoder_encode(e->encoder, text, text_size, e->parse_special, &e->ids, e->err)
+            : error_set(e->err, FATHOM_BAD_INPUT, "%s: no string \"text\" in the object", what);
     json_free(root);
     TRY(status);
-    fputs("{\"ids\": [", out);
-    print_ids(out, ids, ", ");
-    fputs("]}\n", out);
+    fputs("{\"ids\": [", e->out);
+    print_ids(e->out, &e->ids, ", ");
+    fputs("]}\n", e->out);
     return FATHOM_OK;
 }
 
-static fathom_status encode_lines(struct encoder *encoder, const char *text, size_t size,
-                                  bool parse_special, const char *name, struct token_list *ids,
-                                  FILE *out, struct error *err) {
+static fathom_status encode_lines(struct encoding *e, const char *text, size_t size,
+                                  const char *name) {
     char what[512];
     int64_t number = 0;
     for (size_t at = 0; at < size;) {
         const char *end = memchr(text + at, '\n', size - at);
         size_t length = end ? (size_t)(end - text) - at : size - at;
         snprintf(what, sizeof what, "%.400s:%lld", name, (long long)++number);
-        ids->count = 0;
-        if (length > 0)
-            TRY(encode_line(encoder, text + at, length, parse_special, what, ids, out, err));
+        e->ids.count = 0;
+        if (length > 0) TRY(encode_line(e, text + at, length, what));
         at += length + 1;
     }
     return FATHOM_OK;
 }
 
-static fathom_status encode_file(struct command *command, const struct encode_options *o,
-                                 struct encoder *encoder, const char *path) {
-    struct error *err = command->err;
-    struct token_list ids = {0};
+static fathom_status encode_file(struct encoding *e, const char *path, bool is_jsonl) {
     char *text = NULL;
     size_t size = 0;
     bool is_stdin = strcmp(path, "-") == 0;
-    TRY(file_read(is_stdin ? "/dev/stdin" : path, MAX_INPUT, &text, &size, err));
+    TRY(file_read(is_stdin ? "/dev/stdin" : path, MAX_INPUT, &text, &size, e->err));
     fathom_status status;
-    if (o->jsonl) {
-        status = encode_lines(encoder, text, size, o->parse_special,
-                              is_stdin ? "standard input" : path, &ids, command->out, err);
+    if (is_jsonl) {
+        status = encode_lines(e, text, size, is_stdin ? "standard input" : path);
     } else {
-        status = encoder_encode(encoder, text, size, o->parse_special, &ids, err);
-        print_ids(command->out, &ids, " ");
-        fputc('\n', command->out);
+        e->ids.count = 0;
+        status = encoder_encode(e->encoder, text, size, e->parse_special, &e->ids, e->err);
+        if (status == FATHOM_OK) {
+            print_ids(e->out, &e->ids, " ");
+            fputc('\n', e->out);
+        }
     }
-    token_list_free(&ids);
     mem_free(text);
     return status;
 }
@@ -235,19 +246,21 @@ static fathom_status run_encode(struct command *command) {
     struct encode_options o = {0};
     struct option_given given = {0};
     struct tokenizer *t = NULL;
-    struct encoder *encoder = NULL;
+    struct encoding e = {.out = command->out, .err = err};
     int files = 0;
     bool is_done = false;
     fathom_status status = command_options(command, &encode_table, &o, &given, &files, &is_done);
     if (status != FATHOM_OK || is_done) goto out;
     status = options_check_required(&encode_table, &o, &given, err);
     if (status == FATHOM_OK) status = tokenizer_open(&t, o.model, err);
-    if (status == FATHOM_OK) status = encoder_new(&encoder, t, err);
-    if (status == FATHOM_OK && files == 0) status = encode_file(command, &o, encoder, "-");
+    if (status == FATHOM_OK) status = encoder_new(&e.encoder, t, err);
+    e.parse_special = o.parse_special;
+    if (status == FATHOM_OK && files == 0) status = encode_file(&e, "-", o.jsonl);
     for (int i = 0; i < files && status == FATHOM_OK; i++)
-        status = encode_file(command, &o, encoder, command->argv[i]);
+        status = encode_file(&e, command->argv[i], o.jsonl);
 out:
-    encoder_free(encoder);
+    encoder_free(e.encoder);
+    token_list_free(&e.ids);
     tokenizer_free(t);
     options_free(&encode_table, &o);
     return status;

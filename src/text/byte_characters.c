@@ -23,3 +23,24 @@ int character_to_byte(uint32_t code) {
     if (rank <= 32) return (int)rank;
     return rank == 67 ? 173 : (int)(127 + rank - 33);
 }
+
+void token_spell(const char *bytes, size_t size, struct text *spelling) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char character[4];
+        int length = utf8_encode(byte_to_character((unsigned char)bytes[i]), character);
+        text_append(spelling, character, (size_t)length);
+    }
+}
+
+bool token_unspell(const char *spelling, size_t size, struct text *bytes) {
+    text_clear(bytes);
+    for (size_t at = 0; at < size;) {
+        uint32_t code = 0;
+        int length = utf8_decode((const unsigned char *)spelling + at, size - at, &code);
+        int byte = length > 0 ? character_to_byte(code) : -1;
+        if (byte < 0) return false;
+        text_append_char(bytes, (char)byte);
+        at += (size_t)length;
+    }
+    return true;
+}

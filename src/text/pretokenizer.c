@@ -172,17 +172,23 @@ static const struct family families[PRETOKENIZER_COUNT] = {
 const char *pretokenizer_name(enum pretokenizer_kind kind) { return families[kind].name; }
 const char *pretokenizer_json(enum pretokenizer_kind kind) { return families[kind].json; }
 
+/* The flag, or what Hugging Face takes where it is absent. */
+static bool flag_or(const json_node *step, const char *key, bool absent) {
+    const json_node *flag = json_member(step, key);
+    return flag ? json_bool(flag) : absent;
+}
+
 /* Two members of a Sequence are the same step. */
 static bool is_same_step(const json_node *a, const json_node *b) {
     static const char *const keys[] = {"type", "behavior"};
-    static const char *const flags[] = {"invert", "add_prefix_space", "use_regex"};
     for (int i = 0; i < 2; i++)
         if (strcmp(json_string(json_member(a, keys[i]), NULL),
                    json_string(json_member(b, keys[i]), NULL)) != 0)
             return false;
-    for (int i = 0; i < 3; i++)
-        if (json_bool(json_member(a, flags[i])) != json_bool(json_member(b, flags[i])))
-            return false;
+    if (flag_or(a, "invert", false) != flag_or(b, "invert", false) ||
+        flag_or(a, "add_prefix_space", true) != flag_or(b, "add_prefix_space", true) ||
+        flag_or(a, "use_regex", true) != flag_or(b, "use_regex", true))
+        return false;
     const char *x = json_string(json_member(json_member(a, "pattern"), "Regex"), NULL);
     const char *y = json_string(json_member(json_member(b, "pattern"), "Regex"), NULL);
     return strcmp(x, y) == 0;
@@ -191,7 +197,8 @@ static bool is_same_step(const json_node *a, const json_node *b) {
 static bool is_same_sequence(const json_node *a, const json_node *b) {
     const json_node *x = json_member(a, "pretokenizers"), *y = json_member(b, "pretokenizers");
     size_t count = json_count(x);
-    bool is_same = count > 0 && count == json_count(y);
+    bool is_same = strcmp(json_string(json_member(a, "type"), NULL), "Sequence") == 0 &&
+                   count > 0 && count == json_count(y);
     for (size_t i = 0; is_same && i < count; i++)
         is_same = is_same_step(json_element(x, i), json_element(y, i));
     return is_same;
@@ -226,4 +233,15 @@ bool pretokenizer_next(struct pretokenizer *p, size_t *begin, size_t *end) {
     *begin = p->at;
     *end = p->at = families[p->kind].next(p);
     return true;
+}
+
+size_t pretokenizer_cut(const void *text, size_t size, size_t at) {
+    const unsigned char *bytes = text;
+    while (at + 1 < size) {
+        const unsigned char *newline = memchr(bytes + at, '\n', size - 1 - at);
+        if (!newline) return size;
+        at = (size_t)(newline - bytes) + 1;
+        if ((bytes[at] | 0x20) >= 'a' && (bytes[at] | 0x20) <= 'z') return at;
+    }
+    return size;
 }

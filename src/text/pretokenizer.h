@@ -35,4 +35,9 @@ void pretokenizer_start(struct pretokenizer *p, enum pretokenizer_kind kind, con
 /* The next piece, [*begin, *end); pieces cover the text without gaps. False at the end. */
 bool pretokenizer_next(struct pretokenizer *p, size_t *begin, size_t *end);
 
+/* The first place from `at` on, between a newline and an ASCII letter, or `size`. Pieces part there
+ * whatever stands before and after, so the texts on its two sides may be cut apart from each
+ * other. */
+size_t pretokenizer_cut(const void *text, size_t size, size_t at);
+
 #endif

@@ -1,6 +1,5 @@
 #include "text/tokenizer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
@@ -96,7 +95,7 @@ static fathom_status make_pairs(struct tokenizer *t, struct error *err) {
         size_t at = pair_slot(pair, t->pair_mask);
         while (t->pairs[at].pair != UINT64_MAX && t->pairs[at].pair != pair)
             at = (at + 1) & t->pair_mask;
-        if (t->pairs[at].pair == pair) continue; /* said twice: the first rank counts */
+        /* said twice: the last rank counts, as with Hugging Face */
         t->pairs[at] = (struct merge_slot){pair, (int32_t)rank, m->result};
     }
     return FATHOM_OK;
@@ -177,8 +176,8 @@ fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct err
             RAISE(FATHOM_BAD_INPUT,
                   "%s: no token for byte 0x%02x, so not every text can be encoded", what, byte);
     }
-    TRY(added_list_make(&t->added[0], t, false, err));
-    TRY(added_list_make(&t->added[1], t, true, err));
+    TRY(added_list_make(&t->added[0], t, false, what, err));
+    TRY(added_list_make(&t->added[1], t, true, what, err));
     return make_hash(t, err);
 }
 
@@ -202,77 +201,4 @@ int32_t tokenizer_find(const struct tokenizer *t, const char *bytes, size_t size
         if (id >= 0 && length == size) return id;
     }
     return tokenizer_ordinary(t, bytes, size);
-}
-
-/* ---- added tokens ---- */
-
-static int compare_bytes(const char *a, size_t a_size, const char *b, size_t b_size) {
-    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
-    return order ? order : (a_size > b_size) - (a_size < b_size);
-}
-
-/* Insertion into a sorted list; added tokens are hundreds. */
-static void list_insert(struct added_list *list, const struct tokenizer *t, int32_t id) {
-    size_t size = 0, other_size = 0;
-    const char *bytes = tokenizer_token_bytes(t, id, &size);
-    size_t at = list->count++;
-    while (at > 0) {
-        const char *other = tokenizer_token_bytes(t, list->ids[at - 1], &other_size);
-        if (compare_bytes(other, other_size, bytes, size) <= 0) break;
-        list->ids[at] = list->ids[at - 1];
-        at--;
-    }
-    list->ids[at] = id;
-    unsigned char first = (unsigned char)bytes[0];
-    list->first[first / 8] |= (uint8_t)(1 << first % 8);
-}
-
-fathom_status added_list_make(struct added_list *list, const struct tokenizer *t,
-                              bool is_normalized, struct error *err) {
-    size_t count = 0;
-    for (int32_t id = 0; id < t->vocab_size; id++) count += (t->flags[id] & TOKEN_ADDED) != 0;
-    TRY(MEM_NEW(&list->ids, count, "the added tokens", err));
-    for (int32_t id = 0; id < t->vocab_size; id++) {
-        bool is_in = t->flags[id] & TOKEN_ADDED;
-        if (is_in && !(t->flags[id] & TOKEN_NORMALIZED) == !is_normalized) list_insert(list, t, id);
-    }
-    return FATHOM_OK;
-}
-
-/* Byte `at` of the i-th token of the list, or -1 where it has ended. */
-static int added_byte(const struct added_list *list, const struct tokenizer *t, size_t i,
-                      size_t at) {
-    size_t size = 0;
-    const char *bytes = tokenizer_token_bytes(t, list->ids[i], &size);
-    return at < size ? (unsigned char)bytes[at] : -1;
-}
-
-/* First index in [low, high) whose byte `at` is >= value. */
-static size_t added_bound(const struct added_list *list, const struct tokenizer *t, size_t low,
-                          size_t high, size_t at, int value) {
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (added_byte(list, t, middle, at) < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-int32_t added_list_match(const struct added_list *list, const struct tokenizer *t,
-                         const unsigned char *text, size_t size, size_t *length) {
-    int32_t best = -1;
-    size_t low = 0, high = list->count;
-    if (size == 0 || !(list->first[text[0] / 8] >> text[0] % 8 & 1)) return -1;
-    for (size_t at = 0; low < high; at++) {
-        if (added_byte(list, t, low, at) < 0) { /* sorted: the one that ends here stands first */
-            best = list->ids[low++];
-            *length = at;
-        }
-        if (at == size) break;
-        low = added_bound(list, t, low, high, at, text[at]);
-        high = added_bound(list, t, low, high, at, text[at] + 1);
-    }
-    return best;
 }

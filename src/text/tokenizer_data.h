@@ -63,9 +63,10 @@ int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t ri
                              int32_t *result);
 /* Ordinary token of these bytes, or -1. */
 int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t size);
-/* Ids whose flags have `all`, sorted by bytes. */
+/* The added tokens without TOKEN_NORMALIZED, for t->added[0], and then those with it;
+ * FATHOM_BAD_INPUT for two of the same bytes. */
 fathom_status added_list_make(struct added_list *list, const struct tokenizer *t,
-                              bool is_normalized, struct error *err);
+                              bool is_normalized, const char *what, struct error *err);
 /* The longest added token at text[0..size), or -1; *length its bytes. */
 int32_t added_list_match(const struct added_list *list, const struct tokenizer *t,
                          const unsigned char *text, size_t size, size_t *length);
@@ -73,5 +74,9 @@ int32_t added_list_match(const struct added_list *list, const struct tokenizer *
 /* GPT-2's table of printable characters for bytes: the spelling of tokens in JSON. */
 uint32_t byte_to_character(unsigned char byte);
 int character_to_byte(uint32_t code); /* -1: none */
+/* Bytes to that spelling (appended), and back: *bytes is replaced; false where a character stands
+ * for no byte. */
+void token_spell(const char *bytes, size_t size, struct text *spelling);
+bool token_unspell(const char *spelling, size_t size, struct text *bytes);
 
 #endif

@@ -43,24 +43,21 @@ static fathom_status check_model(const json_node *model, const struct source *s)
         if (json_bool(json_member(model, flags[i])))
             RAISE(FATHOM_UNSUPPORTED, "%s: model.%s is true, which is not known here", s->what,
                   flags[i]);
+    if (json_real(json_member(model, "dropout")) != 0)
+        RAISE(FATHOM_UNSUPPORTED, "%s: model.dropout is %g, but encoding here is never random",
+              s->what, json_real(json_member(model, "dropout")));
     return FATHOM_OK;
 }
 
-/* ---- tokens ---- */
-
-/* The bytes behind a spelling in GPT-2's characters, or false. */
-static bool decode_spelling(const char *spelling, size_t size, struct text *bytes) {
-    text_clear(bytes);
-    for (size_t at = 0; at < size;) {
-        uint32_t code = 0;
-        int length = utf8_decode((const unsigned char *)spelling + at, size - at, &code);
-        int byte = length > 0 ? character_to_byte(code) : -1;
-        if (byte < 0) return false;
-        text_append_char(bytes, (char)byte);
-        at += (size_t)length;
-    }
-    return true;
+static fathom_status check_decoder(const json_node *root, const struct source *s) {
+    struct error *err = s->err;
+    const char *type = json_string(json_member(json_member(root, "decoder"), "type"), NULL);
+    if (strcmp(type, "ByteLevel") == 0) return FATHOM_OK;
+    RAISE(FATHOM_UNSUPPORTED, "%s: a decoder of type \"%s\"; only ByteLevel is known", s->what,
+          type);
 }
+
+/* ---- tokens ---- */
 
 static fathom_status largest_id(const json_node *node, int64_t *largest, const struct source *s) {
     struct error *err = s->err;
@@ -94,12 +91,27 @@ static fathom_status read_vocab(struct tokenizer *t, const json_node *vocab, str
     while (json_next_member(vocab, &iterator, &key, &value)) {
         int32_t id = (int32_t)json_integer(value);
         if (t->flags[id] & TOKEN_ADDED) continue; /* the added token's own spelling counts */
-        if (!decode_spelling(key, strlen(key), bytes))
+        if (!token_unspell(key, strlen(key), bytes))
             RAISE(FATHOM_UNSUPPORTED,
                   "%s: token %d, \"%s\", is not spelled in byte-level characters", s->what, id,
                   key);
         TRY(tokenizer_set_token(t, id, text_data(bytes), bytes->size, 0, s->what, err));
     }
+    return FATHOM_OK;
+}
+
+/* Hugging Face's tokenizers ignore the id in the file: an added token has the vocabulary's id, or
+ * where it is not there the next one that is free. Files where the two differ are refused. */
+static fathom_status check_added_id(const json_node *vocab, const char *text, int32_t id,
+                                    int64_t *next, const struct source *s) {
+    struct error *err = s->err;
+    const json_node *known = json_member(vocab, text);
+    int64_t expected = known ? json_integer(known) : *next;
+    if (id != expected)
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: added token \"%s\" has id %d, but its place in the vocabulary is %lld", s->what,
+              text, id, (long long)expected);
+    if (id >= *next) *next = (int64_t)id + 1;
     return FATHOM_OK;
 }
 
@@ -121,10 +133,17 @@ static fathom_status read_added_one(struct tokenizer *t, const json_node *token,
                                flags, s->what, err);
 }
 
-static fathom_status read_added(struct tokenizer *t, const json_node *added,
+static fathom_status read_added(struct tokenizer *t, const json_node *added, const json_node *vocab,
                                 const struct source *s) {
-    for (size_t i = 0; i < json_count(added); i++)
-        TRY(read_added_one(t, json_element(added, i), s));
+    int64_t next = (int64_t)json_count(vocab);
+    for (size_t i = 0; i < json_count(added); i++) {
+        const json_node *token = json_element(added, i);
+        const char *text = NULL;
+        TRY(json_need_string(token, "content", &text, s->what, s->err));
+        int32_t id = (int32_t)json_integer(json_member(token, "id"));
+        TRY(check_added_id(vocab, text, id, &next, s));
+        TRY(read_added_one(t, token, s));
+    }
     return FATHOM_OK;
 }
 
@@ -166,8 +185,8 @@ static fathom_status read_merge(struct tokenizer *t, const json_node *node, size
     size_t left_size = 0, right_size = 0;
     struct merge *m = &t->merges[rank];
     if (!merge_parts(node, &left, &left_size, &right, &right_size) ||
-        !decode_spelling(left, left_size, &texts->left) ||
-        !decode_spelling(right, right_size, &texts->right))
+        !token_unspell(left, left_size, &texts->left) ||
+        !token_unspell(right, right_size, &texts->right))
         return bad_merge(node, rank, "is not a pair of byte-level tokens", s);
     m->left = tokenizer_ordinary(t, text_data(&texts->left), texts->left.size);
     m->right = tokenizer_ordinary(t, text_data(&texts->right), texts->right.size);
@@ -193,24 +212,30 @@ static fathom_status read_merges(struct tokenizer *t, const json_node *merges,
 
 /* ---- tokenizer_config.json ---- */
 
-/* bos_token and its kin: a string, or an object with "content". */
-static int32_t named_token(const struct tokenizer *t, const json_node *config, const char *key) {
+/* bos_token and its kin: a string, an object with "content", or nothing. */
+static fathom_status named_token(const struct tokenizer *t, const json_node *config,
+                                 const char *key, int32_t *id, const struct source *s) {
+    struct error *err = s->err;
     const json_node *node = json_member(config, key);
     if (json_is_object(node)) node = json_member(node, "content");
     size_t size = 0;
     const char *text = json_string(node, &size);
-    return size > 0 ? tokenizer_find(t, text, size) : -1;
+    *id = size > 0 ? tokenizer_find(t, text, size) : -1;
+    if (size > 0 && *id < 0)
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: its tokenizer_config.json names the %s \"%s\", which is no token", s->what, key,
+              text);
+    return FATHOM_OK;
 }
 
 static fathom_status read_config(struct tokenizer *t, const char *text, size_t size,
                                  const struct source *s) {
     json_node *config = NULL;
     TRY(json_parse(&config, text, size, "tokenizer_config.json", s->err));
-    t->bos = named_token(t, config, "bos_token");
-    t->eos = named_token(t, config, "eos_token");
     const json_node *chat = json_member(config, "chat_template");
-    fathom_status status = FATHOM_OK;
-    if (json_is_string(chat))
+    fathom_status status = named_token(t, config, "bos_token", &t->bos, s);
+    if (status == FATHOM_OK) status = named_token(t, config, "eos_token", &t->eos, s);
+    if (status == FATHOM_OK && json_is_string(chat))
         status = string_copy(&t->chat_template, json_string(chat, NULL), s->err);
     json_free(config);
     return status;
@@ -232,13 +257,14 @@ static fathom_status read_root(struct tokenizer **out, const json_node *root,
               "%s: model.vocab or model.merges is missing; is it a BPE tokenizer?", s->what);
     TRY(check_model(model, s));
     TRY(check_normalizer(root, s));
+    TRY(check_decoder(root, s));
     TRY(pretokenizer_recognise(json_member(root, "pre_tokenizer"), s->what, &kind, err));
     TRY(count_ids(vocab, added, &count, s));
     TRY(tokenizer_new(out, (int32_t)count, err));
 
     struct text bytes = {0};
     (*out)->pretokenizer = kind;
-    fathom_status status = read_added(*out, added, s);
+    fathom_status status = read_added(*out, added, vocab, s);
     if (status == FATHOM_OK) status = read_vocab(*out, vocab, &bytes, s);
     text_free(&bytes);
     TRY(status);

@@ -5,15 +5,6 @@
 #include "base/memory.h"
 #include "text/tokenizer_data.h"
 
-/* A token's bytes in GPT-2's characters. */
-static void spell(struct text *out, const char *bytes, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char character[4];
-        int length = utf8_encode(byte_to_character((unsigned char)bytes[i]), character);
-        text_append(out, character, (size_t)length);
-    }
-}
-
 static void put_spelled(struct text *out, const struct tokenizer *t, int32_t id,
                         struct text *scratch) {
     size_t size = 0;
@@ -22,7 +13,7 @@ static void put_spelled(struct text *out, const struct tokenizer *t, int32_t id,
     if (t->flags[id] & TOKEN_ADDED)
         text_append(scratch, bytes, size);
     else
-        spell(scratch, bytes, size);
+        token_spell(bytes, size, scratch);
     json_write_string(out, text_data(scratch), scratch->size);
 }
 
@@ -66,10 +57,10 @@ static void put_model(struct text *out, const struct tokenizer *t, struct text *
         size_t size = 0;
         text_clear(scratch);
         const char *bytes = tokenizer_token_bytes(t, t->merges[rank].left, &size);
-        spell(scratch, bytes, size);
+        token_spell(bytes, size, scratch);
         text_append_char(scratch, ' ');
         bytes = tokenizer_token_bytes(t, t->merges[rank].right, &size);
-        spell(scratch, bytes, size);
+        token_spell(bytes, size, scratch);
         text_append_string(out, rank ? ",\n      " : "\n      ");
         json_write_string(out, text_data(scratch), scratch->size);
     }

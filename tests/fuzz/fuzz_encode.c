@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct encoder *encoder = NULL;
     struct token_list ids = {0};
     struct text back = {0};
-    if (bpe_trainer_new(&trainer, NULL) == FATHOM_OK &&
+    if (bpe_trainer_new(&trainer, NULL, NULL) == FATHOM_OK &&
         bpe_trainer_add(trainer, (const char *)data, size / 2, NULL) == FATHOM_OK &&
         bpe_trainer_finish(trainer, &options, &t, NULL) == FATHOM_OK &&
         encoder_new(&encoder, t, NULL) == FATHOM_OK &&

@@ -16,7 +16,7 @@ static struct tokenizer *train(const char *text, int32_t vocab) {
     struct bpe_trainer *trainer = NULL;
     struct tokenizer *t = NULL;
     const struct bpe_train_options options = {.vocab_size = vocab};
-    CHECK_OK(bpe_trainer_new(&trainer, &err), &err);
+    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
     CHECK_OK(bpe_trainer_add(trainer, text, strlen(text), &err), &err);
     CHECK_OK(bpe_trainer_finish(trainer, &options, &t, &err), &err);
     bpe_trainer_free(trainer);
@@ -152,7 +152,7 @@ static void training_does_not_depend_on_the_order_of_documents(void) {
         struct bpe_trainer *trainer = NULL;
         struct tokenizer *t = NULL;
         const struct bpe_train_options options = {.vocab_size = 272};
-        CHECK_OK(bpe_trainer_new(&trainer, &err), &err);
+        CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
         for (int i = 0; i < 3; i++) {
             const char *part = parts[order ? 2 - i : i];
             CHECK_OK(bpe_trainer_add(trainer, part, strlen(part), &err), &err);
@@ -181,7 +181,7 @@ static void vocabulary_larger_than_the_text_supports_says_how_large(void) {
     struct bpe_trainer *trainer = NULL;
     struct tokenizer *t = NULL;
     const struct bpe_train_options options = {.vocab_size = 1000};
-    CHECK_OK(bpe_trainer_new(&trainer, &err), &err);
+    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
     CHECK_OK(bpe_trainer_add(trainer, "abc abc", 7, &err), &err);
     CHECK_STATUS(bpe_trainer_finish(trainer, &options, &t, &err), FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "at most");
