@@ -82,8 +82,9 @@ static fathom_status remove_tree(const char *path, int depth, struct error *err)
     struct stat info;
     if (depth > MAX_DEPTH) RAISE(FATHOM_IO, "%s: nested too deeply to be removed", path);
     if (lstat(path, &info) != 0)
-        return errno == ENOENT ? FATHOM_OK
-                               : error_set_errno(err, errno, "%s: cannot be removed", path);
+        return errno == ENOENT || errno == ENOTDIR
+                   ? FATHOM_OK
+                   : error_set_errno(err, errno, "%s: cannot be removed", path);
     if (S_ISDIR(info.st_mode)) {
         TRY(remove_contents(path, depth, err));
         if (rmdir(path) != 0) return error_set_errno(err, errno, "%s: cannot be removed", path);
