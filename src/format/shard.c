@@ -209,6 +209,16 @@ void shard_set_close(struct shard_set *set) {
 struct shard_tokenizer shard_set_tokenizer(const struct shard_set *set) {
     return set->tokenizer;
 }
+
+fathom_status shard_set_check_vocab(const struct shard_set *set, int64_t vocab, const char *path,
+                                    struct error *err) {
+    int32_t own = shard_set_tokenizer(set).vocab_size;
+    if (own <= vocab) return FATHOM_OK;
+    RAISE(FATHOM_BAD_INPUT,
+          "%s: made with a vocabulary of %d, but the model's has %" PRId64
+          " tokens: they do not belong together",
+          path, own, vocab);
+}
 int64_t shard_set_tokens(const struct shard_set *set) { return set->tokens; }
 int64_t shard_set_documents(const struct shard_set *set) { return set->documents; }
 int64_t shard_set_text_bytes(const struct shard_set *set) { return set->text_bytes; }

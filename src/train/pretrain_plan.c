@@ -82,16 +82,19 @@ static void print_speed(const struct pretrain_options *o, const struct model *mo
             100 * expected_share, peak * 1e-9, device->isa);
 }
 
-static fathom_status print_data(const struct pretrain_options *o, FILE *out, struct error *err) {
+static fathom_status print_data(const struct pretrain_options *o, const struct model *model,
+                                FILE *out, struct error *err) {
     struct shard_set *set = NULL;
     char tokens[32];
     TRY(shard_set_open(&set, o->data, SHARD_TRAIN, err));
+    fathom_status status = shard_set_check_vocab(set, model->config.vocab, o->data, err);
     int64_t samples = shard_set_samples(set, o->sequence_length);
     double epochs = samples > 0 ? (double)(o->steps * o->batch) / (double)samples : 0;
-    fprintf(out, "data              %s tokens, %lld samples: %.2f epochs\n",
-            format_count(tokens, (double)shard_set_tokens(set)), (long long)samples, epochs);
+    if (status == FATHOM_OK)
+        fprintf(out, "data              %s tokens, %lld samples: %.2f epochs\n",
+                format_count(tokens, (double)shard_set_tokens(set)), (long long)samples, epochs);
     shard_set_close(set);
-    return FATHOM_OK;
+    return status;
 }
 
 fathom_status pretrain_plan(const struct pretrain_options *o, struct device *device, FILE *out,
@@ -105,7 +108,7 @@ fathom_status pretrain_plan(const struct pretrain_options *o, struct device *dev
     fprintf(out, "options           %s\n", text_data(&options));
     text_free(&options);
     print_parameters(model, out);
-    fathom_status status = print_data(o, out, err);
+    fathom_status status = print_data(o, model, out, err);
     if (status == FATHOM_OK) status = print_memory(o, model, out, err);
     if (status == FATHOM_OK) print_speed(o, model, device, out);
     model_free(model);
