@@ -36,15 +36,6 @@ struct run_state {
 
 /* ---- data ---- */
 
-static fathom_status check_tokenizer(const struct run_state *r, struct error *err) {
-    int32_t vocab = shard_set_tokenizer(r->train).vocab_size;
-    if (vocab <= r->model->config.vocab) return FATHOM_OK;
-    RAISE(FATHOM_BAD_INPUT,
-          "%s: made with a vocabulary of %d, but the model's has %lld tokens: they do not belong "
-          "together",
-          r->options->data, vocab, (long long)r->model->config.vocab);
-}
-
 static fathom_status open_data(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     TRY(shard_set_open(&r->train, o->data, SHARD_TRAIN, err));
@@ -55,7 +46,7 @@ static fathom_status open_data(struct run_state *r, struct error *err) {
     for (int64_t i = 0; i < o->micro_batch; i++)
         r->sequences[i] = (struct sequence){.tokens = r->tokens + i * (o->sequence_length + 1),
                                             .count = o->sequence_length};
-    return check_tokenizer(r, err);
+    return shard_set_check_vocab(r->train, r->model->config.vocab, o->data, err);
 }
 
 /* ---- start and resume ---- */
@@ -76,8 +67,8 @@ static fathom_status start_new(struct run_state *r, struct error *err) {
               "--out",
               o->out);
     r->saved_step = -1;
-    TRY(path_make_directory(o->out, err));
-    return model_load(r->model, o->model, err);
+    TRY(model_load(r->model, o->model, err));
+    return path_make_directory(o->out, err);
 }
 
 static fathom_status check_resumed(const struct run_state *r, const struct state_info *info,

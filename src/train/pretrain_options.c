@@ -133,7 +133,6 @@ fathom_status pretrain_recall(struct pretrain_options *options, struct option_gi
     if (status == FATHOM_OK) status = state_open(&state, path, err);
     if (status == FATHOM_OK) status = recall_from(options, given, state_options(state), err);
     options->resume = true;
-    options->dry_run = false;
     state_close(state);
     mem_free(path);
     mem_free(checkpoint);
