@@ -53,6 +53,10 @@ says() { # FILE PATTERN
     grep -Eq -- "$2" "$1"
 }
 
+differs() { # FILE FILE
+    [ -e "$1" ] && [ -e "$2" ] && ! cmp -s "$1" "$2"
+}
+
 # The program succeeds.
 works() { # NAME ARGUMENT...
     local name=$1
@@ -72,8 +76,8 @@ needs() { # NAME ARGUMENT...
 # Names, sizes and times of all files, and the names of all directories.
 listing() { find . \( -type d -printf 'd %p\n' -o -printf '%y %p %s %T@\n' \) | sort; }
 
-# The program ends with STATUS and one line on standard error, "fathom: " and PATTERN, and leaves
-# every file as it was.
+# The program ends with STATUS and one complaint, the last line on standard error: "fathom: " and
+# PATTERN; progress may come before. Every file stays as it was.
 refuses() { # NAME STATUS PATTERN ARGUMENT...
     local name=$1 wanted=$2 pattern=$3 before after
     shift 3
@@ -82,8 +86,9 @@ refuses() { # NAME STATUS PATTERN ARGUMENT...
     after=$(listing)
     if [ "$status" -ne "$wanted" ]; then
         fail "$name" "exit status $status, not $wanted: $(tail -n 1 "$err")"
-    elif [ "$(wc -l <"$err")" -ne 1 ] || ! says "$err" "^fathom: .*($pattern)"; then
-        fail "$name" "no single line \"fathom: ... $pattern\" but: $(head -c 600 "$err")"
+    elif [ "$(grep -c '^fathom: ' "$err")" -ne 1 ] ||
+        ! tail -n 1 "$err" | grep -Eq -- "^fathom: .*($pattern)"; then
+        fail "$name" "no single last line \"fathom: ... $pattern\" but: $(head -c 600 "$err")"
     elif [ "$before" != "$after" ]; then
         fail "$name" "it changed files: $(diff <(echo "$before") <(echo "$after") | grep '^[<>]')"
     else

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Wrong usage, broken files and refused writes: one clear line, the right exit status, and every
 # file as it was.
+# shellcheck source-path=SCRIPTDIR source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
 # ---- words and options ----
@@ -44,8 +45,7 @@ refuses "shards that are not there" 1 'none' eval --model init --data none
 refuses "a recipe that is not there" 1 'none\.ini' "${pretrain[@]}" --model init --out new \
     --recipe none.ini
 refuses "a run that is not there" 1 'none' pretrain --resume --out none
-run inspect none </dev/null
-check "inspect of nothing exits 1" test "$status" -eq 1
+refuses "inspect of nothing" 1 'none: there is no such file' inspect none
 
 # ---- corpora ----
 : >empty.jsonl
@@ -83,6 +83,10 @@ refuses "pretrain onto a model" 1 'a model or run already' "${pretrain[@]}" --mo
     --out finished
 refuses "resuming with other options" 2 'would change the run.*learning-rate' \
     pretrain --resume --out run --learning-rate 0.5
+before=$(listing)
+works "planning a resumed run" pretrain --resume --out run --dry-run
+check "planning a resumed run prints the plan" says "$out" '^peak memory'
+check "planning a resumed run changes nothing" test "$before" = "$(listing)"
 refuses "a micro-batch that does not divide" 2 'does not divide' "${pretrain[@]}" --model init \
     --out new --batch 4 --micro-batch 3
 
@@ -174,4 +178,11 @@ limited "data build onto a full disk" 1 'new' "${build[@]}" corpus.jsonl corpus.
 limited "init onto a full disk" 1 'new' init --config nano --tokenizer tok --out new
 limited "logits onto a full disk" 1 'new' logits --model init --out new \
     --tokens "$(seq -s , 1 100)"
+ulimit -S -f 64
+run "${pretrain[@]}" --model init --out new </dev/null
+ulimit -S -f unlimited
+check "pretrain onto a full disk exits 1" test "$status" -eq 1
+check "pretrain onto a full disk says so" says "$err" '^fathom: .*new'
+check "pretrain onto a full disk leaves no half checkpoint" \
+    test -z "$(find new -name 'step-*' -o -name '*.tmp-*' -o -name '*.safetensors')"
 finish

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Help, the choice of an instruction set, and standard output that cannot be written.
+# shellcheck source-path=SCRIPTDIR source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
 # ---- help ----

@@ -1,5 +1,6 @@
 #!/bin/bash
 # The peak memory that pretrain --dry-run predicts, against what the same run took.
+# shellcheck source-path=SCRIPTDIR source=lib.bash
 . "$(dirname "$0")/lib.bash"
 if is_sanitized; then
     skip "predicted memory" "a sanitizer's own memory is not in the prediction"
