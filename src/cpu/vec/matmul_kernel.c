@@ -19,8 +19,8 @@ VEC_INLINE void step(vf sums[MR][2], const float *a, int64_t a_row, const float 
 #define STEP_ROW(r)                                                                                \
     if (r < m) {                                                                                   \
         const vf a_r = vf_set1(a[r * a_row]);                                                      \
-        vf_fma_into(&sums[r][0], a_r, b0);                                                         \
-        if (v > 1) vf_fma_into(&sums[r][1], a_r, b1);                                              \
+        sums[r][0] = vf_fma_in_place(a_r, b0, sums[r][0]);                                         \
+        if (v > 1) sums[r][1] = vf_fma_in_place(a_r, b1, sums[r][1]);                              \
     }
     EACH_ROW(STEP_ROW)
     /* The next step's loads stay behind this one, or they take registers from the sums. */

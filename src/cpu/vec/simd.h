@@ -12,8 +12,8 @@
  *   vf_store_n(p, a, n)               beyond n elements is neither read nor written
  *   vf_add sub mul div max min        max(a, b) is b where either is NaN, as the hardware has it
  *   vf_fma(a, b, c)  a * b + c        vf_fnma(a, b, c)  c - a * b     (one rounding)
- *   vf_fma_into(&c, a, b)             c = a * b + c, in c's register: compilers otherwise turn long
- *                                     runs of vf_fma into moves and spills
+ *   vf_fma_in_place(a, b, c)          a * b + c in c's register: compilers otherwise turn long runs
+ *                                     of vf_fma into moves and spills
  *   vf_sqrt vf_abs vf_neg vf_round    (to nearest, ties to even)
  *   vf_lt le gt ge eq (a, b) -> vm    false where either is NaN
  *   vf_select(m, a, b)                m ? a : b

@@ -28,8 +28,9 @@ VEC_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
 VEC_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 VEC_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 VEC_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-VEC_INLINE void vf_fma_into(vf *c, vf a, vf b) {
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(*c) : "x"(a), "x"(b));
+VEC_INLINE vf vf_fma_in_place(vf a, vf b, vf c) {
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+    return c;
 }
 VEC_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 VEC_INLINE vf vf_sqrt(vf a) { return _mm256_sqrt_ps(a); }

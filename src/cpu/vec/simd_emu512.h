@@ -67,7 +67,7 @@ EMU_2(vf, vf, vf_div, _mm256_div_ps)
 EMU_2(vf, vf, vf_max, _mm256_max_ps)
 EMU_2(vf, vf, vf_min, _mm256_min_ps)
 EMU_3(vf, vf, vf_fma, _mm256_fmadd_ps)
-VEC_INLINE void vf_fma_into(vf *c, vf a, vf b) { *c = vf_fma(a, b, *c); }
+VEC_INLINE vf vf_fma_in_place(vf a, vf b, vf c) { return vf_fma(a, b, c); }
 EMU_3(vf, vf, vf_fnma, _mm256_fnmadd_ps)
 EMU_1(vf, vf, vf_sqrt, _mm256_sqrt_ps)
 VEC_INLINE vf vf_abs(vf a) {

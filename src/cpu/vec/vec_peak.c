@@ -4,7 +4,8 @@
 
 enum { CHAINS = 12 }; /* independent accumulators: more than latency times units */
 
-/* rounds * CHAINS multiply-adds of full vectors from registers, none of which a compiler can fold. */
+/* rounds * CHAINS multiply-adds of full vectors from registers, none of which a compiler can fold.
+ */
 float VEC_NAME(peak_fma)(int64_t rounds) {
     vf sums[CHAINS];
     const vf scale = vf_set1(0.999f), add = vf_set1(0.001f);
@@ -12,7 +13,7 @@ float VEC_NAME(peak_fma)(int64_t rounds) {
     for (int i = 0; i < CHAINS; i++) sums[i] = vf_set1((float)i);
     for (int64_t round = 0; round < rounds; round++) {
         VEC_UNROLL
-        for (int i = 0; i < CHAINS; i++) vf_fma_into(&sums[i], scale, add);
+        for (int i = 0; i < CHAINS; i++) sums[i] = vf_fma_in_place(scale, add, sums[i]);
     }
     vf all = sums[0];
     for (int i = 1; i < CHAINS; i++) all = vf_add(all, sums[i]);
