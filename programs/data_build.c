@@ -62,7 +62,7 @@ static fathom_status build(struct command *command, const struct build_arguments
     struct tokenizer *tokenizer = NULL;
     struct doc_reader *reader = NULL;
     struct pool *pool = NULL;
-    struct build_result result;
+    struct build_result result = {0};
     const struct build_options options = {.heldout_share = o->heldout,
                                           .seed = (uint64_t)o->seed,
                                           .tokens_per_shard = o->shard_tokens,
