@@ -158,13 +158,13 @@ refuses "a truncated shard" 1 "$(basename "$shard")" "${pretrain[@]}" --model in
 
 # ---- places that cannot be written ----
 for place in corpus.jsonl/new /proc/new; do
-    refuses "tokenizer train to $place" 1 "$place" tokenizer train --vocab-size 512 --out "$place" \
+    refuses "tokenizer train to $place" 1 "${place%/new}" tokenizer train --vocab-size 512 --out "$place" \
         corpus.jsonl
-    refuses "data build to $place" 1 "$place" data build --tokenizer tok --out "$place" corpus.jsonl
-    refuses "init to $place" 1 "$place" init --config nano --tokenizer tok --out "$place"
-    refuses "pretrain to $place" 1 "$place" "${pretrain[@]}" --model init --out "$place"
-    refuses "logits to $place" 1 "$place" logits --model init --tokens 1 --out "$place"
-    refuses "synth to $place.txt" 1 "$place" data synth --bytes 1K --out "$place.txt"
+    refuses "data build to $place" 1 "${place%/new}" data build --tokenizer tok --out "$place" corpus.jsonl
+    refuses "init to $place" 1 "${place%/new}" init --config nano --tokenizer tok --out "$place"
+    refuses "pretrain to $place" 1 "${place%/new}" "${pretrain[@]}" --model init --out "$place"
+    refuses "logits to $place" 1 "${place%/new}" logits --model init --tokens 1 --out "$place"
+    refuses "synth to $place.txt" 1 "${place%/new}" data synth --bytes 1K --out "$place.txt"
 done
 
 # ---- a file that may not grow any further stands in for a full disk ----
