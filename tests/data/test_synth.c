@@ -227,6 +227,7 @@ static void a_mix_that_says_nothing_is_refused(void) {
         CHECK_STATUS(synth_new(&synth, &options, &err), FATHOM_USAGE);
         CHECK_HAS(err.text, "mix:");
     }
+    harness_context("%s", "");
     struct synth_options options = defaults;
     struct synth *synth;
     options.template_share = 1.5;

@@ -411,11 +411,115 @@ static const char *last_run(const char *text, const char *set) {
     return run;
 }
 
+/* If the text has the beginning of a list, it has the whole. */
+static void check_list(const char *thought, const char *beginning, const char *whole) {
+    if (strstr(thought, beginning)) CHECK_HAS(thought, whole);
+}
+
+/* The three ways of going through a word, written down again. */
+static void check_walks(const struct task_problem *p, const char *thought) {
+    char running[256] = "", yesno[256] = "", numbered[256] = "", beginning[16];
+    size_t r = 0, y = 0, n = 0;
+    int count = 0;
+    for (int i = 0; p->word[i]; i++) {
+        char c = p->word[i];
+        const char *separator = p->word[i + 1] ? ", " : "";
+        count += c == p->letter;
+        r += (size_t)snprintf(running + r, sizeof running - r, "%c %d%s", c, count, separator);
+        y += (size_t)snprintf(yesno + y, sizeof yesno - y, "%c %s%s", c,
+                              c == p->letter ? "yes" : "no", separator);
+        n += (size_t)snprintf(numbered + n, sizeof numbered - n, "%d %c%s", i + 1, c, separator);
+    }
+    for (int digit = 0; digit < 2; digit++) {
+        snprintf(beginning, sizeof beginning, ": %c %d,", p->word[0], digit);
+        check_list(thought, beginning, running);
+        snprintf(beginning, sizeof beginning, " %c %s,", p->word[0], digit ? "yes" : "no");
+        if (strstr(thought, ": ") && strstr(thought, " no,")) check_list(thought, beginning, yesno);
+    }
+    snprintf(beginning, sizeof beginning, "1 %c, 2 ", p->word[0]);
+    check_list(thought, beginning, numbered);
+}
+
+/* The digits that the columns write, from the ones upwards, make the sum. */
+static void check_columns(const struct task_problem *p, const char *thought) {
+    int64_t total = 0, place = 1;
+    const char *at = strstr(thought, "Ones: ");
+    if (!at) return;
+    while (at) {
+        const char *equals = strstr(at, " = "), *next = strstr(equals, "s: ");
+        int64_t result = atoll(equals + 3);
+        total += place * (next ? result % 10 : result);
+        place *= 10;
+        at = next;
+    }
+    CHECK_EQ(total, p->target);
+}
+
+/* A sum in parts goes on from where it was. */
+static void check_parts(const struct task_problem *p, const char *thought) {
+    char expected[256] = "", beginning[32];
+    int64_t so_far = p->numbers[0], place = 100000;
+    size_t n = 0;
+    for (; place > 0; place /= 10) {
+        int64_t part = p->numbers[1] / place % 10 * place;
+        if (part == 0) continue;
+        n += (size_t)snprintf(expected + n, sizeof expected - n, "%s%lld + %lld = %lld",
+                              n ? ", " : "", (long long)so_far, (long long)part,
+                              (long long)(so_far + part));
+        so_far += part;
+    }
+    CHECK_EQ(so_far, p->target);
+    snprintf(beginning, sizeof beginning, "%.*s", (int)strcspn(expected, "="), expected);
+    if (n > 0 && strstr(thought, ", ") && !strstr(thought, "Ones"))
+        check_list(thought, beginning, expected);
+}
+
+/* Reads "3, 17, 42" up to what is no list; returns how many. */
+static int read_list(const char *at, int64_t numbers[TASK_NUMBERS]) {
+    int count = 0;
+    while (count < TASK_NUMBERS && isdigit((unsigned char)*at)) {
+        char *end;
+        numbers[count++] = strtoll(at, &end, 10);
+        at = strncmp(end, ", ", 2) == 0 ? end + 2 : end;
+    }
+    return count;
+}
+
+static void check_sorting(const struct task_problem *p, const char *thought) {
+    int64_t list[TASK_NUMBERS];
+    int expected = p->count, size = 1;
+    for (const char *at = thought; (at = strstr(at, "st of ")); at += 6) {
+        int count = read_list(at + 6, list);
+        int64_t pick = atoll(strstr(at, " is ") + 4);
+        bool is_member = false;
+        CHECK_EQ(count, expected--);
+        for (int i = 0; i < count; i++) {
+            CHECK(p->is_reversed ? list[i] <= pick : list[i] >= pick);
+            is_member = is_member || list[i] == pick;
+        }
+        CHECK(is_member);
+    }
+    for (const char *at = thought; (at = strstr(at, "Put in ")); at += 7) {
+        int count = read_list(strstr(at, ": ") + 2, list);
+        CHECK_EQ(count, ++size);
+        for (int i = 1; i < count; i++)
+            CHECK(p->is_reversed ? list[i - 1] > list[i] : list[i - 1] < list[i]);
+        bool is_member = false;
+        for (int i = 0; i < count; i++) is_member = is_member || list[i] == atoll(at + 7);
+        CHECK(is_member);
+    }
+    CHECK(expected == 1 || size == p->count);
+}
+
 /* The answer that the reasoning arrives at. */
 static void check_conclusion(const struct task_problem *p, const char *thought) {
     static const char digits[] = "0123456789.", letters[] = "abcdefghijklmnopqrstuvwxyz";
     static const char any[] = "MTWFSabcdefghijklmnopqrstuvwxyz";
     harness_context("%s: %s", p->question, thought);
+    if (p->kind == TASK_LETTERS) check_walks(p, thought);
+    if (p->kind == TASK_SUMS) check_columns(p, thought);
+    if (p->kind == TASK_SUMS) check_parts(p, thought);
+    if (p->kind == TASK_SORT) check_sorting(p, thought);
     switch (p->kind) {
     case TASK_LETTERS:
     case TASK_LENGTH:
