@@ -55,6 +55,20 @@ static void growing_keeps_what_was_there(void) {
     mem_free(block);
 }
 
+static void the_allocation_that_is_asked_to_fail_fails_once(void) {
+    void *block = NULL;
+    mem_fail_after(2);
+    CHECK_OK(mem_new(&block, 1, 8, "the first", &err), &err);
+    CHECK_STATUS(mem_grow(&block, 1, 2, 8, "the second", &err), FATHOM_NO_MEMORY);
+    CHECK_HAS(err.text, "the second: 16 B of memory cannot be had");
+    CHECK(block);
+    CHECK_OK(mem_grow(&block, 1, 2, 8, "the third", &err), &err);
+    mem_fail_after(1);
+    mem_fail_after(0);
+    CHECK_OK(mem_grow(&block, 2, 3, 8, "the fourth", &err), &err);
+    mem_free(block);
+}
+
 static void checked_arithmetic_says_what_fits(void) {
     size_t out = 0;
     CHECK(size_mul(SIZE_MAX, 1, &out) && out == SIZE_MAX);
@@ -147,6 +161,7 @@ static const struct test tests[] = {
     TEST(blocks_are_aligned_and_zeroed),
     TEST(sizes_that_overflow_are_refused),
     TEST(growing_keeps_what_was_there),
+    TEST(the_allocation_that_is_asked_to_fail_fails_once),
     TEST(checked_arithmetic_says_what_fits),
     TEST(resident_and_physical_memory_are_known),
     TEST(measuring_gives_exactly_the_size_that_is_needed),
