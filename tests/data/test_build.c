@@ -32,7 +32,11 @@ static const char *corpus(void) {
         }
         text_append_string(&file, "\"}\n");
     }
-    return store("corpus.jsonl", file.data, file.size);
+    const char *path = store("corpus.jsonl", file.data, file.size);
+    synth_free(synth);
+    text_free(&text);
+    text_free(&file);
+    return path;
 }
 
 static struct tokenizer *train(const char *path, int32_t vocab_size) {
@@ -82,6 +86,8 @@ static void check_same_files(const char *a, const char *b) {
         harness_context("%s", entry->d_name);
         CHECK_EQ(first_size, second_size);
         CHECK(memcmp(one, two, first_size) == 0);
+        mem_free(first);
+        mem_free(second);
         files++;
     }
     closedir(directory);
@@ -150,6 +156,8 @@ static void documents_come_back_from_their_split(void) {
     /* A fifth, give or take what chance and the 300 equal ones make of it. */
     CHECK(next[SHARD_HELDOUT] > 350 && next[SHARD_HELDOUT] < 1000);
     doc_reader_close(reader);
+    for (int i = 0; i < SHARD_SPLITS; i++) shard_set_close(sets[i]);
+    tokenizer_free(tokenizer);
 }
 
 static void the_split_follows_the_hash_alone(void) {
@@ -189,7 +197,9 @@ static void a_corpus_without_text_is_refused(void) {
         build(test_path("data"), store_text("h.jsonl", lines.data), tokenizer, 1, &half, &result),
         FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "held-out");
+    text_free(&lines);
     CHECK(!path_exists(test_path("data")));
+    tokenizer_free(tokenizer);
 }
 
 static void wrong_shares_are_refused(void) {
@@ -202,6 +212,7 @@ static void wrong_shares_are_refused(void) {
         CHECK_STATUS(build(test_path("data"), path, tokenizer, 1, &options, &result), FATHOM_USAGE);
         CHECK(!path_exists(test_path("data")));
     }
+    tokenizer_free(tokenizer);
 }
 
 static void an_existing_dataset_stays_unless_replaced(void) {
@@ -222,6 +233,7 @@ static void an_existing_dataset_stays_unless_replaced(void) {
     CHECK_OK(shard_set_open(&set, test_path("data"), SHARD_TRAIN, &err), &err);
     CHECK_EQ(shard_set_text_bytes(set), 51);
     shard_set_close(set);
+    tokenizer_free(tokenizer);
 }
 
 static int entries_of(const char *path) {
@@ -247,6 +259,7 @@ static void a_bad_line_or_a_signal_leaves_nothing(void) {
     CHECK_STATUS(build(test_path("data"), path, tokenizer, 2, &options, &result),
                  FATHOM_INTERRUPTED);
     CHECK_EQ(entries_of(harness_directory()), before);
+    tokenizer_free(tokenizer);
 }
 
 static void shards_of_another_tokenizer_are_told(void) {
@@ -260,6 +273,9 @@ static void shards_of_another_tokenizer_are_told(void) {
     CHECK_STATUS(build_check_tokenizer(build_shard_tokenizer(a), c, "data", &err),
                  FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "another tokenizer");
+    tokenizer_free(a);
+    tokenizer_free(b);
+    tokenizer_free(c);
 }
 
 static const struct test tests[] = {

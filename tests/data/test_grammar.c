@@ -39,6 +39,7 @@ static void a_rule_stands_for_one_of_its_alternatives(void) {
     }
     for (int i = 0; i < 3; i++) CHECK(seen[i] > 70 && seen[i] < 130);
     CHECK(grammar_has_rule(grammar, "pet") && !grammar_has_rule(grammar, "pets"));
+    grammar_free(grammar);
 }
 
 static void variables_keep_what_was_written(void) {
@@ -52,6 +53,7 @@ static void variables_keep_what_was_written(void) {
         CHECK_HAS(text, strncmp(text + 13, "Cat", 3) == 0 ? "Cat Cat; " : "Dog Dog; ");
         CHECK(strcmp(text + 22, "a cata cat") == 0 || strcmp(text + 22, "a doga dog") == 0);
     }
+    grammar_free(grammar);
 }
 
 static void inline_choices_nest(void) {
@@ -65,6 +67,7 @@ static void inline_choices_nest(void) {
         CHECK(strchr("!?", text[strlen(text) - 1]));
     }
     CHECK(seen_empty && seen_nested);
+    grammar_free(grammar);
 }
 
 static void the_same_draws_give_the_same_text(void) {
@@ -74,6 +77,7 @@ static void the_same_draws_give_the_same_text(void) {
     snprintf(first, sizeof first, "%s", expand(grammar, "story", 5));
     CHECK_STR(expand(grammar, "story", 5), first);
     CHECK(strcmp(expand(grammar, "story", 6), first) != 0);
+    grammar_free(grammar);
 }
 
 static void broken_rules_are_refused(void) {
@@ -97,7 +101,9 @@ static void broken_rules_are_refused(void) {
 
 static void endless_recursion_ends(void) {
     const char *rules[] = {"@a x[a]"};
-    CHECK(strlen(expand(make(rules, 1), "a", 1)) < 100);
+    struct grammar *grammar = make(rules, 1);
+    CHECK(strlen(expand(grammar, "a", 1)) < 100);
+    grammar_free(grammar);
 }
 
 static void articles_follow_the_sound(void) {
@@ -108,6 +114,7 @@ static void articles_follow_the_sound(void) {
     CHECK_STR(text_data(&text),
               "An apple, an hour, a unicorn and a one; banana at an inn. \"An old "
               "a\" a European an egg a");
+    text_free(&text);
 }
 
 static void collect(void *arg, const char *word, size_t size) {
@@ -117,8 +124,11 @@ static void collect(void *arg, const char *word, size_t size) {
 static void words_are_those_of_the_texts_only(void) {
     const char *rules[] = {"@pet Cat|dog's", "@story [pet] {hero} [x=pet] (so|[!y:old [pet]]) on"};
     struct text words = {0};
-    grammar_each_word(make(rules, 2), collect, &words);
+    struct grammar *grammar = make(rules, 2);
+    grammar_each_word(grammar, collect, &words);
     CHECK_STR(text_data(&words), "cat dog s so old on ");
+    text_free(&words);
+    grammar_free(grammar);
 }
 
 static const struct test tests[] = {

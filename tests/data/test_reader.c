@@ -78,6 +78,7 @@ static void another_field_is_read_by_name(void) {
     const char *path = store_text("a.jsonl", "{\"body\": \"b\", \"text\": 4}\n");
     CHECK_OK(read_paths(&path, 1, "body", &all), &err);
     CHECK_STR(text_data(&all), "[1:b]");
+    text_free(&all);
 }
 
 static void packing_is_told_by_content(void) {
@@ -107,6 +108,7 @@ static void members_one_after_the_other_are_one_stream(void) {
     text_append(&file, a.bytes, a.size);
     text_append(&file, b.bytes, b.size);
     check_reads(store("a.txt", file.data, file.size), "[0:one two]");
+    text_free(&file);
 }
 
 static void several_files_keep_their_order(void) {
@@ -115,6 +117,7 @@ static void several_files_keep_their_order(void) {
     struct text all = {0};
     CHECK_OK(read_paths(paths, 3, NULL, &all), &err);
     CHECK_STR(text_data(&all), "[0:first][1:2][0:third]");
+    text_free(&all);
 }
 
 static void standard_input_tells_jsonl_by_its_first_byte(void) {
@@ -142,6 +145,7 @@ static void missing_files_and_directories_are_errors(void) {
     path = harness_directory();
     CHECK_STATUS(read_paths(&path, 1, NULL, &all), FATHOM_IO);
     CHECK_STATUS(read_paths(&path, 0, NULL, &all), FATHOM_USAGE);
+    text_free(&all);
 }
 
 static void a_document_over_the_limit_is_refused(void) {
@@ -178,6 +182,7 @@ static void check_truncations(const char *name, const void *bytes, size_t size, 
         text_free(&all);
     }
     harness_context("%s", "");
+    text_free(&whole);
 }
 
 static void truncation_at_every_byte_fails_cleanly(void) {
@@ -202,6 +207,7 @@ static void truncated_packing_says_so(void) {
     CHECK_HAS(err.text, "a.gz: the gzip data is truncated");
     CHECK_STATUS(read_bytes("a.zst", zstd.bytes, zstd.size / 2, &all), FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "a.zst: the zstd data is truncated");
+    text_free(&all);
 }
 
 static void damaged_packing_is_noticed(void) {
@@ -214,12 +220,13 @@ static void damaged_packing_is_noticed(void) {
     CHECK_HAS(err.text, "damaged");
     CHECK_STATUS(read_bytes("a.zst", zstd.bytes, zstd.size, &all), FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "damaged");
+    text_free(&all);
 }
 
 /* --long=27 repeats a block that lies 100 MB back; a larger window is refused with advice. */
 static void long_zstd_windows_are_read(void) {
     const size_t size = (size_t)100 << 20;
-    unsigned char *bytes = calloc(size, 1);
+    unsigned char *bytes = keep(calloc(size, 1));
     for (size_t i = 0; i < 4096; i++)
         bytes[i] = bytes[size - 4096 + i] = (unsigned char)(i * i >> 3);
     struct packed zstd = pack_zstd(bytes, size, 27);

@@ -29,6 +29,7 @@ static void the_famous_words_are_held_out_everywhere(void) {
         for (int k = 0; k < 3; k++)
             found += strcmp(word_list_get(words, TASK_HELDOUT, i), held[k]) == 0;
     CHECK_EQ(found, 3);
+    word_list_free(words);
 }
 
 static void the_built_in_list_is_large_and_both_splits_have_every_count(void) {
@@ -46,6 +47,7 @@ static void the_built_in_list_is_large_and_both_splits_have_every_count(void) {
             CHECK_EQ(word_list_is_heldout(words, word), split == TASK_HELDOUT);
         }
     }
+    word_list_free(words);
 }
 
 static void a_word_is_in_one_split_and_fits(void) {
@@ -58,23 +60,26 @@ static void a_word_is_in_one_split_and_fits(void) {
             for (const char *p = word; *p; p++) CHECK(islower((unsigned char)*p));
         }
     }
+    word_list_free(words);
 }
 
 static void a_word_file_is_read_and_what_does_not_fit_is_left_out(void) {
     const char *path = store_text("words", "Apple\nbanana\nit's\nxy\nkiwi\r\n\nwordthatistoolong\n"
                                            "banana\nbeeeeep\n");
-    struct word_list *words = words_of(path, 0);
+    struct word_list *words = words_of(path, 0), *none;
     CHECK_EQ(word_list_count(words, TASK_TRAIN) + word_list_count(words, TASK_HELDOUT), 2 + 3);
     CHECK_STR(word_list_source(words), path);
-    CHECK_STATUS(word_list_new(&words, store_text("none", "A\nB\n"), 0, &err), FATHOM_BAD_INPUT);
+    CHECK_STATUS(word_list_new(&none, store_text("none", "A\nB\n"), 0, &err), FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "none");
-    CHECK_STATUS(word_list_new(&words, test_path("absent"), 0, &err), FATHOM_IO);
+    CHECK_STATUS(word_list_new(&none, test_path("absent"), 0, &err), FATHOM_IO);
+    word_list_free(words);
 }
 
 static void the_number_of_words_is_bounded(void) {
     struct word_list *words = words_of("", 500);
     size_t count = word_list_count(words, TASK_TRAIN) + word_list_count(words, TASK_HELDOUT);
     CHECK(count >= 500 && count <= 503);
+    word_list_free(words);
 }
 
 /* ---- problems ---- */
@@ -95,6 +100,7 @@ static void golds_of_letters_are_even(void) {
             CHECK(counts[g] > N / 5 - N / 50 && counts[g] < N / 5 + N / 50);
         }
     }
+    word_list_free(words);
 }
 
 /* The gold again, from the parts of the problem and nothing else. */
@@ -171,6 +177,7 @@ static void golds_are_right_and_pass_the_checker(void) {
             CHECK(p.question[0] != 0);
         }
     }
+    word_list_free(words);
 }
 
 static void problems_are_a_function_of_seed_and_number(void) {
@@ -188,6 +195,7 @@ static void problems_are_a_function_of_seed_and_number(void) {
         }
         CHECK(equal < 10);
     }
+    word_list_free(words);
 }
 
 /* What a hold-out rule sees of a number problem, written down again. */
@@ -231,6 +239,7 @@ static void ranges_of_numbers_are_held_out(void) {
         CHECK(counts[TASK_HELDOUT] >= 2);
         if (kinds[k] == TASK_SORT) CHECK(counts[TASK_HELDOUT] * 4 < counts[TASK_TRAIN]);
     }
+    word_list_free(words);
 }
 
 /* ---- the checker ---- */
@@ -367,6 +376,7 @@ static void the_template_is_exact(void) {
     struct text prompt = {0};
     task_prompt("What is 1 + 2?", &prompt);
     CHECK_STR(text_data(&prompt), "User: What is 1 + 2?\nAssistant:");
+    text_free(&prompt);
 }
 
 /* ---- worked reasoning ---- */
@@ -570,6 +580,10 @@ static void worked_reasoning_arrives_at_the_gold(void) {
             check_equations(text_data(&thought));
         }
     }
+    word_list_free(words);
+    grammar_free(grammar);
+    grammar_memory_free(&memory);
+    text_free(&thought);
 }
 
 /* "The question in the one wording that the corpus never uses", and every question names its parts.
@@ -600,6 +614,10 @@ static void the_corpus_words_questions_differently(void) {
             for (int k = 0; k < p.count; k++) CHECK_HAS(text_data(&question), p.items[k]);
         }
     }
+    word_list_free(words);
+    grammar_free(grammar);
+    grammar_memory_free(&memory);
+    text_free(&question);
 }
 
 static const struct test tests[] = {
