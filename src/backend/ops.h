@@ -24,7 +24,8 @@
 
 struct stream;
 
-/* What every backend takes, so that its scratch memory has a fixed size; ops/ refuses more. */
+/* ops/ refuses more than this, so that sizes computed from shapes stay sane. A backend whose scratch
+ * memory holds less than a shape needs fails the stream with FATHOM_NO_MEMORY. */
 enum {
     ATTENTION_WIDTH_MAX = 1152, /* Dn + Dr + Dv of one head */
     EXPERTS_MAX = 65536,

@@ -121,7 +121,7 @@ const struct op_case op_cases[] = {
     HEADS(1, 1, 1, 1, 0, 1) HEADS(1, 2, 2, 8, 8, 8) HEADS(1, 3, 1, 7, 2, 9)
     HEADS(1, 4, 2, 16, 0, 16) HEADS(2, 2, 2, 32, 16, 32) HEADS(2, 4, 2, 17, 0, 15)
     HEADS(3, 3, 3, 15, 6, 33) HEADS(3, 6, 2, 64, 0, 64) HEADS(3, 2, 2, 128, 64, 128)
-    HEADS(5, 2, 2, 31, 18, 24)
+    HEADS(5, 2, 2, 31, 18, 24) HEADS(5, 2, 1, 512, 64, 512)
     CACHED(2, 2, 32, 16, 32) CACHED(4, 2, 33, 0, 31) CACHED(6, 1, 9, 4, 17)
 
     GATE(GATE_GREEDY, 5, 4, 2, 1, 1, CASE_SOFTMAX)
