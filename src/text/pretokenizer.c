@@ -204,6 +204,19 @@ static bool is_same_sequence(const json_node *a, const json_node *b) {
     return is_same;
 }
 
+/* Types and patterns of its steps, for a message. */
+static void describe(const json_node *object, struct text *out) {
+    const json_node *steps = json_member(object, "pretokenizers");
+    size_t count = steps ? json_count(steps) : 1;
+    for (size_t i = 0; i < count; i++) {
+        const json_node *step = steps ? json_element(steps, i) : object;
+        const char *type = json_string(json_member(step, "type"), NULL);
+        const char *regex = json_string(json_member(json_member(step, "pattern"), "Regex"), NULL);
+        text_printf(out, "%s%s", i ? ", " : "", *type ? type : "none");
+        if (*regex) text_printf(out, " \"%s\"", regex);
+    }
+}
+
 fathom_status pretokenizer_recognise(const json_node *object, const char *what,
                                      enum pretokenizer_kind *kind, struct error *err) {
     for (int i = 0; i < PRETOKENIZER_COUNT; i++) {
@@ -215,12 +228,13 @@ fathom_status pretokenizer_recognise(const json_node *object, const char *what,
         *kind = (enum pretokenizer_kind)i;
         return FATHOM_OK;
     }
-    const json_node *steps = json_member(object, "pretokenizers");
-    const json_node *first = json_count(steps) > 0 ? json_element(steps, 0) : object;
-    RAISE(FATHOM_UNSUPPORTED,
-          "%s: its pre-tokenizer (%s, pattern \"%s\") is not known here; deepseek-v3's is", what,
-          json_string(json_member(first, "type"), NULL),
-          json_string(json_member(json_member(first, "pattern"), "Regex"), NULL));
+    struct text steps = {0};
+    describe(object, &steps);
+    fathom_status status = error_set(
+        err, FATHOM_UNSUPPORTED, "%s: its pre-tokenizer is not known here (deepseek-v3's is): %s",
+        what, text_data(&steps));
+    text_free(&steps);
+    return status;
 }
 
 void pretokenizer_start(struct pretokenizer *p, enum pretokenizer_kind kind, const void *text,

@@ -95,6 +95,7 @@ static fathom_status read_vocab(struct tokenizer *t, const json_node *vocab, str
             RAISE(FATHOM_UNSUPPORTED,
                   "%s: token %d, \"%s\", is not spelled in byte-level characters", s->what, id,
                   key);
+        TRY(text_check(bytes, err));
         TRY(tokenizer_set_token(t, id, text_data(bytes), bytes->size, 0, s->what, err));
     }
     return FATHOM_OK;
@@ -188,13 +189,16 @@ static fathom_status read_merge(struct tokenizer *t, const json_node *node, size
         !token_unspell(left, left_size, &texts->left) ||
         !token_unspell(right, right_size, &texts->right))
         return bad_merge(node, rank, "is not a pair of byte-level tokens", s);
+    TRY(text_check(&texts->left, s->err));
+    TRY(text_check(&texts->right, s->err));
     m->left = tokenizer_ordinary(t, text_data(&texts->left), texts->left.size);
     m->right = tokenizer_ordinary(t, text_data(&texts->right), texts->right.size);
     text_append(&texts->left, text_data(&texts->right), texts->right.size);
+    TRY(text_check(&texts->left, s->err));
     m->result = tokenizer_ordinary(t, text_data(&texts->left), texts->left.size);
     if (m->left < 0 || m->right < 0 || m->result < 0)
         return bad_merge(node, rank, "joins or makes a token that is not in the vocabulary", s);
-    return text_check(&texts->left, s->err);
+    return FATHOM_OK;
 }
 
 static fathom_status read_merges(struct tokenizer *t, const json_node *merges,

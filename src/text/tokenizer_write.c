@@ -5,6 +5,12 @@
 #include "base/memory.h"
 #include "text/tokenizer_data.h"
 
+/* What stands in scratch, as a JSON string. Its failure becomes out's before it is cleared. */
+static void put_string(struct text *out, const struct text *scratch) {
+    out->failed |= scratch->failed;
+    json_write_string(out, text_data(scratch), scratch->size);
+}
+
 static void put_spelled(struct text *out, const struct tokenizer *t, int32_t id,
                         struct text *scratch) {
     size_t size = 0;
@@ -14,7 +20,7 @@ static void put_spelled(struct text *out, const struct tokenizer *t, int32_t id,
         text_append(scratch, bytes, size);
     else
         token_spell(bytes, size, scratch);
-    json_write_string(out, text_data(scratch), scratch->size);
+    put_string(out, scratch);
 }
 
 static void put_flag(struct text *out, const char *key, bool value) {
@@ -62,7 +68,7 @@ static void put_model(struct text *out, const struct tokenizer *t, struct text *
         bytes = tokenizer_token_bytes(t, t->merges[rank].right, &size);
         token_spell(bytes, size, scratch);
         text_append_string(out, rank ? ",\n      " : "\n      ");
-        json_write_string(out, text_data(scratch), scratch->size);
+        put_string(out, scratch);
     }
     text_append_string(out, "\n    ]\n  }\n");
 }
@@ -123,11 +129,9 @@ static fathom_status write_file(const char *directory, const char *name, const s
 fathom_status tokenizer_save(const struct tokenizer *t, const char *directory, struct error *err) {
     struct text out = {0}, scratch = {0};
     put_tokenizer(&out, t, &scratch);
-    out.failed |= scratch.failed;
     fathom_status status = write_file(directory, "tokenizer.json", &out, err);
     text_clear(&out);
     put_config(&out, t, &scratch);
-    out.failed |= scratch.failed;
     if (status == FATHOM_OK) status = write_file(directory, "tokenizer_config.json", &out, err);
     text_free(&out);
     text_free(&scratch);

@@ -3,46 +3,45 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "harness.h"
-#include "text/bpe_train.h"
-#include "text/tokenizer.h"
-
-static const char sample[] =
-    "The cat sat on the mat. The dog saw the cat, and the cat ran.\n\n  \"Why?\" said the dog; "
-    "because 1234567 is more than 89!\nLetters: s-t-r-a-w-b-e-r-r-y. caf\xc3\xa9 na\xc3\xafve "
-    "\xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80 aaaa aaaaaaa bbbb abab ababab\n";
-
-static struct tokenizer *train(const char *text, int32_t vocab) {
-    struct error err = {0};
-    struct bpe_trainer *trainer = NULL;
-    struct tokenizer *t = NULL;
-    const struct bpe_train_options options = {.vocab_size = vocab};
-    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
-    CHECK_OK(bpe_trainer_add(trainer, text, strlen(text), &err), &err);
-    CHECK_OK(bpe_trainer_finish(trainer, &options, &t, &err), &err);
-    bpe_trainer_free(trainer);
-    return t;
-}
-
-static struct token_list encode(const struct tokenizer *t, const char *text, size_t size,
-                                bool parse_added) {
-    struct error err = {0};
-    struct encoder *encoder = NULL;
-    struct token_list ids = {0};
-    CHECK_OK(encoder_new(&encoder, t, &err), &err);
-    CHECK_OK(encoder_encode(encoder, text, size, parse_added, &ids, &err), &err);
-    encoder_free(encoder);
-    return ids;
-}
+#include "text/tokenizer_data.h"
+#include "trained.h"
 
 static void check_round_trip(const struct tokenizer *t, const char *text, size_t size) {
     struct error err = {0};
     struct text back = {0};
-    struct token_list ids = encode(t, text, size, false);
+    struct token_list ids = trained_encode(t, text, size, false);
     CHECK_OK(tokenizer_decode(t, ids.ids, ids.count, false, &back, &err), &err);
     CHECK_EQ(back.size, size);
     CHECK(memcmp(text_data(&back), text, size) == 0);
     text_free(&back);
     token_list_free(&ids);
+}
+
+/* Bytes that end in the beginning of a character which may still be completed. */
+static size_t open_end(const char *bytes, size_t size) {
+    for (size_t held = size < 3 ? size : 3; held > 0; held--)
+        if (utf8_is_prefix((const unsigned char *)bytes + size - held, held)) return held;
+    return 0;
+}
+
+/* After every token, what the stream has shown is all that came so far but for a character that is
+ * not whole yet. */
+static void check_streaming(const struct tokenizer *t, const char *text, size_t size) {
+    struct error err = {0};
+    struct stream_decoder decoder = {0};
+    struct text shown = {0}, whole = {0};
+    struct token_list ids = trained_encode(t, text, size, false);
+    for (size_t i = 0; i < ids.count; i++) {
+        CHECK_OK(stream_decoder_put(&decoder, t, ids.ids[i], false, &shown, &err), &err);
+        CHECK_OK(tokenizer_decode(t, &ids.ids[i], 1, false, &whole, &err), &err);
+        CHECK_EQ(shown.size, whole.size - open_end(whole.data, whole.size));
+    }
+    stream_decoder_end(&decoder, &shown);
+    CHECK_EQ(shown.size, size);
+    CHECK(memcmp(text_data(&shown), text, size) == 0);
+    token_list_free(&ids);
+    text_free(&shown);
+    text_free(&whole);
 }
 
 /* ---- the published V3 tokenizer ---- */
@@ -114,98 +113,154 @@ static void published_v3_has_its_special_tokens(void) {
     tokenizer_free(t);
 }
 
+static void published_v3_written_by_us_reads_back_the_same(void) {
+    struct error err = {0};
+    struct tokenizer *again = NULL, *t = open_published();
+    CHECK_OK(tokenizer_save(t, harness_directory(), &err), &err);
+    CHECK_OK(tokenizer_open(&again, harness_directory(), &err), &err);
+    CHECK(tokenizer_hash(again) == tokenizer_hash(t));
+    CHECK_STR(tokenizer_chat_template(again), tokenizer_chat_template(t));
+    tokenizer_free(again);
+    tokenizer_free(t);
+}
+
+static int base64_digit(char c) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+static void decode_base64(const char *text, struct text *out) {
+    unsigned bits = 0;
+    int count = 0;
+    for (; base64_digit(*text) >= 0; text++) {
+        bits = (bits << 6 | (unsigned)base64_digit(*text)) & 0xffff;
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        text_append_char(out, (char)(bits >> count & 0xff));
+    }
+}
+
+static void published_v3_returns_invalid_utf8_unchanged(void) {
+    struct error err = {0};
+    json_node *root = NULL;
+    struct tokenizer *t = open_published();
+    CHECK_OK(
+        json_read_file(&root, harness_shared("goldens/tokenizer/invalid_utf8.json"), 1 << 20, &err),
+        &err);
+    CHECK(json_count(root) > 5);
+    for (size_t i = 0; i < json_count(root); i++) {
+        struct text bytes = {0};
+        decode_base64(json_string(json_element(root, i), NULL), &bytes);
+        CHECK(bytes.size > 0);
+        check_round_trip(t, bytes.data, bytes.size);
+        check_streaming(t, bytes.data, bytes.size);
+        text_free(&bytes);
+    }
+    json_free(root);
+    tokenizer_free(t);
+}
+
 /* ---- our own ---- */
 
 static void any_bytes_come_back_unchanged(void) {
     char bytes[512];
-    struct tokenizer *t = train(sample, 340);
+    struct tokenizer *t = trained_on_sample(340);
     for (uint64_t round = 0; round < 300; round++) {
         const struct rng_key key = {1, RNG_TEST, round};
         size_t size = rng_below(key, 1000, sizeof bytes);
         for (size_t i = 0; i < size; i++) bytes[i] = (char)rng_below(key, i, 256);
         check_round_trip(t, bytes, size);
     }
-    check_round_trip(t, sample, strlen(sample));
+    check_round_trip(t, trained_sample, strlen(trained_sample));
     check_round_trip(t, "", 0);
     tokenizer_free(t);
 }
 
-static void long_words_encode_as_short_ones_do(void) {
-    /* The heap serves words over 48 bytes, the scan the others: a period keeps them comparable. */
-    struct tokenizer *t = train(sample, 340);
-    char word[4096];
-    memset(word, 'a', sizeof word);
-    struct token_list all = encode(t, word, sizeof word, false);
-    struct token_list one = encode(t, word, 48, false);
-    for (size_t i = 0; i + 4 < one.count; i++) CHECK_EQ(all.ids[i], one.ids[i]);
-    check_round_trip(t, word, sizeof word);
-    token_list_free(&all);
-    token_list_free(&one);
-    tokenizer_free(t);
-}
-
-static void training_does_not_depend_on_the_order_of_documents(void) {
-    static const char *const parts[] = {"one two three two one", " two three", "\nfour one two"};
-    struct error err = {0};
-    uint64_t hash[2];
-    for (int order = 0; order < 2; order++) {
-        struct bpe_trainer *trainer = NULL;
-        struct tokenizer *t = NULL;
-        const struct bpe_train_options options = {.vocab_size = 272};
-        CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
-        for (int i = 0; i < 3; i++) {
-            const char *part = parts[order ? 2 - i : i];
-            CHECK_OK(bpe_trainer_add(trainer, part, strlen(part), &err), &err);
+/* The definition: the merge of lowest rank, the leftmost of equals, until none applies. */
+static size_t encode_by_definition(const struct tokenizer *t, const char *word, size_t size,
+                                   int32_t *ids) {
+    for (size_t i = 0; i < size; i++) ids[i] = t->byte_id[(unsigned char)word[i]];
+    for (;;) {
+        int32_t lowest = INT32_MAX, result = -1, merged = -1;
+        size_t at = 0;
+        for (size_t i = 0; i + 1 < size; i++) {
+            int32_t rank = tokenizer_merge_rank(t, ids[i], ids[i + 1], &result);
+            if (rank < 0 || rank >= lowest) continue;
+            lowest = rank;
+            at = i;
+            merged = result;
         }
-        CHECK_OK(bpe_trainer_finish(trainer, &options, &t, &err), &err);
-        hash[order] = tokenizer_hash(t);
-        bpe_trainer_free(trainer);
-        tokenizer_free(t);
+        if (merged < 0) return size;
+        ids[at] = merged;
+        memmove(ids + at + 1, ids + at + 2, (--size - at - 1) * sizeof *ids);
     }
-    CHECK(hash[0] == hash[1]);
 }
 
-static void most_frequent_pair_merges_first_and_lower_ids_break_ties(void) {
-    struct tokenizer *t = train("ababab cdcdcd", 265);
-    size_t size = 0;
-    /* "ab" and "cd" appear three times each; 'a' has the lower id. */
-    const char *first = tokenizer_token_bytes(t, 259, &size);
-    CHECK(size == 2 && memcmp(first, "ab", 2) == 0);
-    const char *second = tokenizer_token_bytes(t, 260, &size);
-    CHECK(size == 2 && memcmp(second, "cd", 2) == 0);
+static void words_of_any_length_encode_by_definition(void) {
+    /* Up to 48 bytes are merged by scanning, longer words with a heap. */
+    char word[300];
+    int32_t expected[300];
+    struct tokenizer *t = trained_on_sample(340);
+    for (uint64_t round = 0; round < 2000; round++) {
+        const struct rng_key key = {2, RNG_TEST, round};
+        size_t size = 1 + rng_below(key, 1000, round % 2 ? 60 : sizeof word);
+        const char *letters = round % 3 ? "ab" : "thesadog";
+        for (size_t i = 0; i < size; i++) word[i] = letters[rng_below(key, i, strlen(letters))];
+        size_t count = encode_by_definition(t, word, size, expected);
+        struct token_list ids = trained_encode(t, word, size, false);
+        harness_context("round %d, %zu bytes", (int)round, size);
+        CHECK_EQ(ids.count, count);
+        CHECK(memcmp(ids.ids, expected, count * sizeof *expected) == 0);
+        token_list_free(&ids);
+    }
     tokenizer_free(t);
 }
 
-static void vocabulary_larger_than_the_text_supports_says_how_large(void) {
+static void one_encoder_gives_the_same_ids_every_time(void) {
     struct error err = {0};
-    struct bpe_trainer *trainer = NULL;
-    struct tokenizer *t = NULL;
-    const struct bpe_train_options options = {.vocab_size = 1000};
-    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
-    CHECK_OK(bpe_trainer_add(trainer, "abc abc", 7, &err), &err);
-    CHECK_STATUS(bpe_trainer_finish(trainer, &options, &t, &err), FATHOM_BAD_INPUT);
-    CHECK_HAS(err.text, "at most");
-    bpe_trainer_free(trainer);
+    struct encoder *encoder = NULL;
+    struct token_list all = {0};
+    struct tokenizer *t = trained_on_sample(340);
+    struct token_list once = trained_encode(t, trained_sample, strlen(trained_sample), true);
+    CHECK_OK(encoder_new(&encoder, t, &err), &err);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(encoder_encode(encoder, trained_sample, strlen(trained_sample), true, &all, &err),
+                 &err);
+        CHECK_EQ(all.count, (i + 1) * once.count);
+        CHECK(memcmp(all.ids + i * once.count, once.ids, once.count * sizeof *once.ids) == 0);
+    }
+    token_list_free(&all);
+    token_list_free(&once);
+    encoder_free(encoder);
+    tokenizer_free(t);
 }
 
 static void saved_tokenizer_reads_back_the_same(void) {
     struct error err = {0};
-    struct tokenizer *t = train(sample, 340), *again = NULL;
+    struct tokenizer *t = trained_on_sample(340), *again = NULL;
     CHECK_OK(tokenizer_save(t, harness_directory(), &err), &err);
     CHECK_OK(tokenizer_open(&again, harness_directory(), &err), &err);
     CHECK(tokenizer_hash(t) == tokenizer_hash(again));
     CHECK_EQ(tokenizer_vocab_size(again), 340);
     CHECK_EQ(tokenizer_bos(again), 0);
     CHECK_EQ(tokenizer_eos(again), 1);
+    struct token_list ids = trained_encode(t, trained_sample, strlen(trained_sample), true);
+    struct token_list same = trained_encode(again, trained_sample, strlen(trained_sample), true);
+    CHECK_EQ(ids.count, same.count);
+    CHECK(memcmp(ids.ids, same.ids, ids.count * sizeof *ids.ids) == 0);
+    token_list_free(&ids);
+    token_list_free(&same);
     tokenizer_free(t);
     tokenizer_free(again);
 }
 
 static void typed_special_tokens_are_text_unless_asked(void) {
     static const char text[] = "a<think>b</think><｜end▁of▁sentence｜>";
-    struct tokenizer *t = train(sample, 340);
-    struct token_list plain = encode(t, text, strlen(text), false);
-    struct token_list parsed = encode(t, text, strlen(text), true);
+    struct tokenizer *t = trained_on_sample(340);
+    struct token_list plain = trained_encode(t, text, strlen(text), false);
+    struct token_list parsed = trained_encode(t, text, strlen(text), true);
     CHECK(plain.count > parsed.count);
     CHECK_EQ(parsed.count, 5);
     CHECK_EQ(parsed.ids[4], 1);
@@ -216,127 +271,70 @@ static void typed_special_tokens_are_text_unless_asked(void) {
     tokenizer_free(t);
 }
 
-static void streaming_decode_never_shows_half_a_character(void) {
+static void special_tokens_can_be_left_out_of_the_decoded_text(void) {
+    static const char text[] = "<｜begin▁of▁sentence｜>a<think>b<｜end▁of▁sentence｜>";
     struct error err = {0};
-    struct tokenizer *t = train("plain ascii text only, so others go byte by byte", 280);
+    struct text whole = {0}, streamed = {0};
     struct stream_decoder decoder = {0};
-    struct text shown = {0};
-    struct token_list ids = encode(t, sample, strlen(sample), false);
-    for (size_t i = 0; i < ids.count; i++) {
-        CHECK_OK(stream_decoder_put(&decoder, t, ids.ids[i], false, &shown, &err), &err);
-        for (size_t at = 0; at < shown.size;) {
-            uint32_t code = 0;
-            int length =
-                utf8_decode((const unsigned char *)shown.data + at, shown.size - at, &code);
-            CHECK(length > 0);
-            at += (size_t)length;
-        }
-    }
-    stream_decoder_end(&decoder, &shown);
-    CHECK_STR(text_data(&shown), sample);
+    struct tokenizer *t = trained_on_sample(340);
+    struct token_list ids = trained_encode(t, text, strlen(text), true);
+    CHECK_OK(tokenizer_decode(t, ids.ids, ids.count, true, &whole, &err), &err);
+    CHECK_STR(text_data(&whole), "a<think>b");
+    for (size_t i = 0; i < ids.count; i++)
+        CHECK_OK(stream_decoder_put(&decoder, t, ids.ids[i], true, &streamed, &err), &err);
+    CHECK_STR(text_data(&streamed), "a<think>b");
     token_list_free(&ids);
-    text_free(&shown);
+    text_free(&whole);
+    text_free(&streamed);
     tokenizer_free(t);
 }
 
+static void streaming_decode_shows_whole_characters_however_tokens_cut_them(void) {
+    static const int32_t sizes[] = {263, 275, 300, 340};
+    for (int i = 0; i < 4; i++) {
+        struct tokenizer *t = trained_on_sample(sizes[i]);
+        check_streaming(t, trained_sample, strlen(trained_sample));
+        tokenizer_free(t);
+    }
+}
+
 static void streaming_decode_passes_invalid_bytes_on(void) {
-    static const char bytes[] = "\xff\xc3(\xf0\x9f\x98\xe4\xbd";
-    struct error err = {0};
-    struct tokenizer *t = train(sample, 300);
-    struct stream_decoder decoder = {0};
-    struct text shown = {0};
-    struct token_list ids = encode(t, bytes, strlen(bytes), false);
-    for (size_t i = 0; i < ids.count; i++)
-        CHECK_OK(stream_decoder_put(&decoder, t, ids.ids[i], false, &shown, &err), &err);
-    stream_decoder_end(&decoder, &shown);
-    CHECK_STR(text_data(&shown), bytes);
-    token_list_free(&ids);
-    text_free(&shown);
+    static const unsigned char kinds[] = {0xff, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80, 0xe4, 0xbd,
+                                          0xa0, 0xed, 0xa0, 0xc0, 0xf4, 0x90, 'a',  ' '};
+    struct tokenizer *t = trained_on_sample(300);
+    char bytes[40];
+    for (uint64_t round = 0; round < 3000; round++) {
+        const struct rng_key key = {4, RNG_TEST, round};
+        size_t size = 1 + rng_below(key, 1000, sizeof bytes);
+        for (size_t i = 0; i < size; i++) bytes[i] = (char)kinds[rng_below(key, i, sizeof kinds)];
+        check_streaming(t, bytes, size);
+    }
     tokenizer_free(t);
 }
 
 static void ids_outside_the_vocabulary_are_refused(void) {
     struct error err = {0};
     struct text out = {0};
-    struct tokenizer *t = train(sample, 300);
+    struct tokenizer *t = trained_on_sample(300);
     const int32_t bad[] = {-1, 300, INT32_MAX};
     for (int i = 0; i < 3; i++)
         CHECK_STATUS(tokenizer_decode(t, &bad[i], 1, false, &out, &err), FATHOM_BAD_INPUT);
     tokenizer_free(t);
 }
 
-/* ---- hostile files ---- */
-
-static char *small_json(size_t *size) {
-    struct error err = {0};
-    char *json = NULL, *path = NULL;
-    struct tokenizer *t = train("ab ab", 265);
-    CHECK_OK(tokenizer_save(t, harness_directory(), &err), &err);
-    CHECK_OK(path_join(&path, harness_directory(), "tokenizer.json", &err), &err);
-    CHECK_OK(file_read(path, 1 << 20, &json, size, &err), &err);
-    mem_free(path);
-    tokenizer_free(t);
-    return json;
-}
-
-static void tokenizer_json_cut_anywhere_is_refused(void) {
-    size_t size = 0;
-    char *json = small_json(&size);
-    for (size_t cut = 0; cut + 2 < size; cut++) {
-        struct error err = {0};
-        struct tokenizer *t = NULL;
-        CHECK(tokenizer_parse(&t, json, cut, NULL, 0, "cut", &err) != FATHOM_OK);
-        CHECK(t == NULL && err.text[0]);
-    }
-    mem_free(json);
-}
-
-/* Replaces the first `from` in the small tokenizer by `to`; the message must name the fault. */
-static void check_refused(const char *from, const char *to, fathom_status status,
-                          const char *named) {
-    struct error err = {0};
-    struct tokenizer *t = NULL;
-    struct text changed = {0};
-    size_t size = 0;
-    char *json = small_json(&size);
-    char *at = strstr(json, from);
-    CHECK(at != NULL);
-    text_append(&changed, json, (size_t)(at - json));
-    text_append_string(&changed, to);
-    text_append_string(&changed, at + strlen(from));
-    CHECK_STATUS(tokenizer_parse(&t, changed.data, changed.size, NULL, 0, "t", &err), status);
-    CHECK_HAS(err.text, named);
-    text_free(&changed);
-    mem_free(json);
-}
-
-static void what_is_not_known_is_refused_by_name(void) {
-    check_refused("\"BPE\"", "\"Unigram\"", FATHOM_UNSUPPORTED, "Unigram");
-    check_refused("\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}", FATHOM_UNSUPPORTED,
-                  "NFC");
-    check_refused("{1,3}", "{1,4}", FATHOM_UNSUPPORTED, "{1,4}");
-    check_refused("\"byte_fallback\": false", "\"byte_fallback\": true", FATHOM_UNSUPPORTED,
-                  "byte_fallback");
-    check_refused("\"lstrip\": false", "\"lstrip\": true", FATHOM_UNSUPPORTED, "lstrip");
-    check_refused("\"a b\"", "\"a z\"", FATHOM_BAD_INPUT, "a z");
-    check_refused("\"!\": 3", "\"!\": 99999999", FATHOM_BAD_INPUT, "id");
-    check_refused("\"!\": 3", "\"!\": 4", FATHOM_BAD_INPUT, "two texts");
-}
-
 static const struct test tests[] = {
     TEST(published_v3_encodes_and_decodes_every_golden_string),
     TEST(published_v3_has_its_special_tokens),
+    TEST(published_v3_written_by_us_reads_back_the_same),
+    TEST(published_v3_returns_invalid_utf8_unchanged),
     TEST(any_bytes_come_back_unchanged),
-    TEST(long_words_encode_as_short_ones_do),
-    TEST(training_does_not_depend_on_the_order_of_documents),
-    TEST(most_frequent_pair_merges_first_and_lower_ids_break_ties),
-    TEST(vocabulary_larger_than_the_text_supports_says_how_large),
+    TEST(words_of_any_length_encode_by_definition),
+    TEST(one_encoder_gives_the_same_ids_every_time),
     TEST(saved_tokenizer_reads_back_the_same),
     TEST(typed_special_tokens_are_text_unless_asked),
-    TEST(streaming_decode_never_shows_half_a_character),
+    TEST(special_tokens_can_be_left_out_of_the_decoded_text),
+    TEST(streaming_decode_shows_whole_characters_however_tokens_cut_them),
     TEST(streaming_decode_passes_invalid_bytes_on),
     TEST(ids_outside_the_vocabulary_are_refused),
-    TEST(tokenizer_json_cut_anywhere_is_refused),
-    TEST(what_is_not_known_is_refused_by_name),
 };
 HARNESS_MAIN(tests)
