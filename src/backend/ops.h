@@ -24,8 +24,8 @@
 
 struct stream;
 
-/* ops/ refuses more than this, so that sizes computed from shapes stay sane. A backend whose scratch
- * memory holds less than a shape needs fails the stream with FATHOM_NO_MEMORY. */
+/* ops/ refuses more than this, so that sizes computed from shapes stay sane. A backend whose
+ * scratch memory holds less than a shape needs fails the stream with FATHOM_NO_MEMORY. */
 enum {
     ATTENTION_WIDTH_MAX = 1152, /* Dn + Dr + Dv of one head */
     EXPERTS_MAX = 65536,
