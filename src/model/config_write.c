@@ -19,9 +19,12 @@ static void put_i64(struct text *out, const char *key, int64_t value) {
     text_printf(out, "%lld", (long long)value);
 }
 
+/* A real number, with a point even where it is whole: transformers checks the kinds of numbers. */
 static void put_f64(struct text *out, const char *key, double value) {
     put_key(out, key);
+    size_t begin = out->size;
     json_write_f64(out, value);
+    if (!out->failed && !strpbrk(text_data(out) + begin, ".en")) text_append_string(out, ".0");
 }
 
 static void put_bool(struct text *out, const char *key, bool value) {

@@ -72,6 +72,7 @@ static void written_config_reads_back_equal(void) {
     struct text written = {0};
     CHECK_OK(parse(&c, v3, &err), &err);
     config_write(&c, &written);
+    CHECK_HAS(text_data(&written), "\"routed_scaling_factor\": 1.0,"); /* not an integer */
     CHECK_OK(parse(&again, text_data(&written), &err), &err);
     CHECK(memcmp(&c, &again, sizeof c) == 0);
     text_free(&written);
