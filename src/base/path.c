@@ -139,8 +139,12 @@ fathom_status directory_begin(char **temporary, const char *path, bool replace, 
     text_printf(&name, "%.*s.tmp-%ld", (int)trimmed_length(path), path, (long)getpid());
     fathom_status status = text_check(&name, err);
     if (status == FATHOM_OK) status = path_remove(text_data(&name), err);
-    if (status == FATHOM_OK) status = path_make_directory(text_data(&name), err);
     if (status == FATHOM_OK) status = string_copy(temporary, text_data(&name), err);
+    if (status == FATHOM_OK) status = path_make_directory(text_data(&name), err);
+    if (status != FATHOM_OK) {
+        mem_free(*temporary);
+        *temporary = NULL;
+    }
     text_free(&name);
     return status;
 }

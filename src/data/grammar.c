@@ -275,6 +275,7 @@ static void remember(struct grammar_memory *memory, struct span name, const char
     memory->variables[i].at = memory->values.size;
     memory->variables[i].size = size;
     text_append(&memory->values, value, size);
+    if (memory->values.failed) memory->variables[i].size = 0; /* nothing lies there */
 }
 
 void grammar_remember(struct grammar_memory *memory, const char *name, const char *value) {

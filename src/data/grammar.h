@@ -34,7 +34,8 @@ fathom_status grammar_new(struct grammar **out, const struct grammar_source *sou
 void grammar_free(struct grammar *grammar); /* accepts NULL */
 bool grammar_has_rule(const struct grammar *grammar, const char *name);
 
-/* What one text remembers. Zero-initialise; the same memory may remember for several expansions. */
+/* What one text remembers. Zero-initialise; the same memory may remember for several expansions. A
+ * failed allocation latches values.failed. */
 enum { GRAMMAR_VARIABLES = 64 };
 struct grammar_memory {
     struct {

@@ -137,6 +137,7 @@ static void remember_expansion(struct synth *synth, const char *variable, const 
     text_clear(&synth->block);
     grammar_expand(synth->wording, rule, rng, &synth->memory, &synth->block);
     grammar_remember(&synth->memory, variable, text_data(&synth->block));
+    if (synth->block.failed) synth->memory.values.failed = true;
 }
 
 static void write_question(struct synth *synth, enum task_kind kind, struct rng *rng,
@@ -197,4 +198,5 @@ void synth_document(struct synth *synth, uint64_t i, struct text *out) {
         write_spellings(synth, &rng, out);
     else
         write_question(synth, (enum task_kind)source, &rng, out);
+    if (synth->memory.values.failed) out->failed = true;
 }

@@ -31,7 +31,8 @@ struct synth;
  * mix needs some. */
 fathom_status synth_new(struct synth **out, const struct synth_options *options, struct error *err);
 void synth_free(struct synth *synth); /* accepts NULL */
-/* Appends document number i, without a newline at its end. Documents are independent. */
+/* Appends document number i, without a newline at its end. Documents are independent. Failed
+ * allocations latch out->failed. */
 void synth_document(struct synth *synth, uint64_t i, struct text *out);
 const struct word_list *synth_words(const struct synth *synth);
 

@@ -54,6 +54,7 @@ static void choose_name(struct story_maker *maker, struct rng *rng, bool is_fema
     } while (name.size > 0 && name.size == other->size &&
              string_starts_with(text_data(&name), text_data(other)));
     grammar_remember(&maker->memory, variable, text_data(&name));
+    if (name.failed) maker->memory.values.failed = true;
     text_clear(other);
     text_append(other, text_data(&name), name.size);
     text_free(&name);
@@ -93,8 +94,10 @@ void story_write(struct story_maker *maker, struct rng *rng, struct text *out) {
     choose_people(maker, rng);
     grammar_expand(maker->grammar, "town", rng, &maker->memory, &town);
     grammar_remember(&maker->memory, "town", text_data(&town));
+    if (town.failed) maker->memory.values.failed = true;
     text_free(&town);
     const char *plot = plots[rng_next_below(rng, sizeof plots / sizeof plots[0])];
     grammar_expand(maker->grammar, plot, rng, &maker->memory, out);
     grammar_fix_articles(out, start);
+    if (maker->memory.values.failed) out->failed = true;
 }

@@ -11,7 +11,8 @@ struct story_maker {
 
 fathom_status story_maker_new(struct story_maker *maker, struct error *err);
 void story_maker_free(struct story_maker *maker); /* safe on a zeroed maker */
-/* Appends one text, without a newline at its end. The same rng gives the same text. */
+/* Appends one text, without a newline at its end. The same rng gives the same text. Failed
+ * allocations latch out->failed. */
 void story_write(struct story_maker *maker, struct rng *rng, struct text *out);
 
 #endif

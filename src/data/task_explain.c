@@ -21,6 +21,7 @@ static void set(struct grammar_memory *memory, const char *name, const char *for
 
 static void set_text(struct grammar_memory *memory, const char *name, struct text *value) {
     grammar_remember(memory, name, text_data(value));
+    if (value->failed) memory->values.failed = true;
     text_clear(value);
 }
 
@@ -283,6 +284,7 @@ static void write_tries(const struct task_problem *p, struct rng *rng, struct te
         }
         if (value != p->target)
             text_printf(out, "%s, not %" PRId64 ". ", text_data(&line), p->target);
+        if (line.failed) out->failed = true;
         text_free(&line);
     }
 }

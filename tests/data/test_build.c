@@ -262,6 +262,42 @@ static void a_bad_line_or_a_signal_leaves_nothing(void) {
     tokenizer_free(tokenizer);
 }
 
+static fathom_status build_once(const char *out, const char *path,
+                                const struct tokenizer *tokenizer) {
+    const struct build_options options = {.heldout_share = 0.1, .seed = 1};
+    struct build_result result;
+    struct doc_reader *reader = NULL;
+    struct pool *pool = NULL;
+    fathom_status status = doc_reader_open(&reader, &path, 1, NULL, &err);
+    if (status == FATHOM_OK) status = pool_new(&pool, 1, &err);
+    if (status == FATHOM_OK)
+        status = build_shards(out, reader, tokenizer, pool, &options, &result, &err);
+    doc_reader_close(reader);
+    pool_free(pool);
+    return status;
+}
+
+static void failed_allocations_leave_nothing(void) {
+    const char *path =
+        store_text("a.jsonl", "{\"text\": \"some text\"}\n{\"text\": \"and more\"}\n");
+    struct tokenizer *tokenizer = train(path, 270);
+    const char *out = test_path("data");
+    int before = entries_of(harness_directory());
+    int64_t n = 1;
+    for (fathom_status status = FATHOM_NO_MEMORY; status != FATHOM_OK; n++) {
+        harness_context("allocation %d", (int)n);
+        mem_fail_after(n);
+        status = build_once(out, path, tokenizer);
+        mem_fail_after(0);
+        if (status != FATHOM_OK) {
+            CHECK_EQ(status, FATHOM_NO_MEMORY);
+            CHECK_EQ(entries_of(harness_directory()), before);
+        }
+    }
+    CHECK(n > 20);
+    tokenizer_free(tokenizer);
+}
+
 static void shards_of_another_tokenizer_are_told(void) {
     const char *path = store_text("a.txt", "some text, some more text, this and that text");
     struct tokenizer *a = train(path, 270), *b = train(path, 268);
@@ -286,6 +322,7 @@ static const struct test tests[] = {
     TEST(wrong_shares_are_refused),
     TEST(an_existing_dataset_stays_unless_replaced),
     TEST(a_bad_line_or_a_signal_leaves_nothing),
+    TEST(failed_allocations_leave_nothing),
     TEST(shards_of_another_tokenizer_are_told),
 };
 HARNESS_MAIN(tests)

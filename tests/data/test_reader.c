@@ -247,6 +247,34 @@ static void long_zstd_windows_are_read(void) {
     byte_source_close(source);
 }
 
+/* With any one allocation failing, all documents are read or the failure is told. jansson's own
+ * allocations are not among them. */
+static void failed_allocations_are_told(void) {
+    struct packed zstd = pack_zstd(lines, strlen(lines), 20);
+    const char *paths[] = {store("a.jsonl.zst", zstd.bytes, zstd.size), store_text("b.txt", "b")};
+    int64_t n = 1;
+    for (fathom_status status = FATHOM_NO_MEMORY; status != FATHOM_OK; n++) {
+        struct doc_reader *reader = NULL;
+        struct document document;
+        bool is_end = false;
+        int count = 0;
+        harness_context("allocation %d", (int)n);
+        mem_fail_after(n);
+        status = doc_reader_open(&reader, paths, 2, NULL, &err);
+        while (status == FATHOM_OK && !is_end) {
+            status = doc_reader_next(reader, &document, &is_end, &err);
+            count += status == FATHOM_OK && !is_end;
+        }
+        mem_fail_after(0);
+        doc_reader_close(reader);
+        if (status == FATHOM_OK)
+            CHECK_EQ(count, 4);
+        else
+            CHECK_EQ(status, FATHOM_NO_MEMORY);
+    }
+    CHECK(n > 8);
+}
+
 /* Lines that end exactly at, before and behind the reader's chunk of 65536 bytes. */
 static void lines_across_chunks_are_whole(void) {
     for (int extra = -2; extra <= 2; extra++) {
@@ -282,6 +310,7 @@ static const struct test tests[] = {
     TEST(truncated_packing_says_so),
     TEST(damaged_packing_is_noticed),
     TEST(long_zstd_windows_are_read),
+    TEST(failed_allocations_are_told),
     TEST(lines_across_chunks_are_whole),
 };
 HARNESS_MAIN(tests)

@@ -123,6 +123,40 @@ static void sums_of_the_corpus_keep_out_of_the_held_out_ranges(void) {
     synth_free(synth);
 }
 
+/* Some documents, one after the other; each memory grows anew. */
+static fathom_status write_some(const char *words, struct text *out) {
+    struct synth_options options = defaults;
+    struct synth *synth;
+    options.words = words;
+    TRY(synth_new(&synth, &options, &err));
+    for (uint64_t i = 0; i < 12; i++) synth_document(synth, i * 17, out);
+    synth_free(synth);
+    return text_check(out, &err);
+}
+
+/* With any one allocation failing, the text is right or the failure is told. */
+static void failed_allocations_are_told(void) {
+    struct text expected = {0};
+    int64_t n = 1;
+    /* Few words: the list is sorted anew for every allocation that fails. */
+    const char *words = store_text("words", "apple\nbanana\nassessed\nletter\nwindow\nkitten\n");
+    CHECK_OK(write_some(words, &expected), &err);
+    for (fathom_status status = FATHOM_NO_MEMORY; status != FATHOM_OK; n++) {
+        struct text out = {0};
+        harness_context("allocation %d", (int)n);
+        mem_fail_after(n);
+        status = write_some(words, &out);
+        mem_fail_after(0);
+        if (status == FATHOM_OK)
+            CHECK_STR(text_data(&out), text_data(&expected));
+        else
+            CHECK_EQ(status, FATHOM_NO_MEMORY);
+        text_free(&out);
+    }
+    CHECK(n > 50);
+    text_free(&expected);
+}
+
 /* ---- the template ---- */
 
 static const char *template_of(const char *text) { return strstr(text, "<think>"); }
@@ -306,6 +340,7 @@ static const struct test tests[] = {
     TEST(the_famous_words_occur_nowhere),
     TEST(texts_about_words_hold_no_word_that_is_held_out),
     TEST(sums_of_the_corpus_keep_out_of_the_held_out_ranges),
+    TEST(failed_allocations_are_told),
     TEST(the_template_has_its_share_over_every_kind),
     TEST(answers_in_the_template_follow_from_the_thought),
     TEST(golds_of_letters_are_even_in_the_corpus),
