@@ -16,7 +16,12 @@ static inline int64_t attention_panels(int64_t columns) {
     return (columns + BLOCK_NR - 1) / BLOCK_NR;
 }
 static inline int64_t attention_packed(int64_t k, int64_t columns) {
-    return k * attention_panels(columns) * BLOCK_NR;
+    return attention_panels(columns) * matmul_b_panel(k);
+}
+
+/* The packed panel of [k, columns] that begins at column `at`, a multiple of NR. */
+static inline const float *attention_panel(const float *packed, int64_t k, int64_t at) {
+    return packed + at / BLOCK_NR * matmul_b_panel(k);
 }
 
 /* Takes floats off a thread's scratch. */
@@ -38,14 +43,15 @@ struct attention_keys {
     int64_t n;
 };
 
-/* Transposed, for scores: panels of NR keys, each [Dn + Dr, NR]. */
+/* Transposed, for scores: panels of NR keys, each [Dn + Dr, NR], matmul_b_panel(Dn + Dr) apart. */
 static inline void attention_pack_keys(float *to, const struct attention_keys *x) {
-    for (int64_t j = 0; j < x->n; j += BLOCK_NR) {
+    const int64_t panel = matmul_b_panel(x->dim_nope + x->dim_rope);
+    for (int64_t j = 0; j < x->n; j += BLOCK_NR, to += panel) {
         const int64_t n = x->n - j < BLOCK_NR ? x->n - j : BLOCK_NR;
         VEC_NAME(matmul_pack_transposed)(to, &x->nope, j, n, 0, x->dim_nope);
-        to += x->dim_nope * BLOCK_NR;
-        if (x->dim_rope > 0) VEC_NAME(matmul_pack_transposed)(to, &x->rope, j, n, 0, x->dim_rope);
-        to += x->dim_rope * BLOCK_NR;
+        if (x->dim_rope == 0) continue;
+        float *rope = to + x->dim_nope * BLOCK_NR;
+        VEC_NAME(matmul_pack_transposed)(rope, &x->rope, j, n, 0, x->dim_rope);
     }
 }
 

@@ -61,8 +61,8 @@ struct pair {
 static int64_t tile_layout(struct tile *x, float *scratch) {
     const struct attention_shape *s = &x->op->shape;
     float *at = scratch;
-    x->keys_across = attention_take(&at, (s->dim_nope + s->dim_rope) * KEYS);
-    x->values_across = attention_take(&at, s->dim_value * KEYS);
+    x->keys_across = attention_take(&at, attention_packed(s->dim_nope + s->dim_rope, KEYS));
+    x->values_across = attention_take(&at, attention_packed(s->dim_value, KEYS));
     x->keys_nope = attention_take(&at, attention_packed(KEYS, s->dim_nope));
     x->keys_rope = attention_take(&at, attention_packed(KEYS, s->dim_rope));
     x->q_nope = attention_take(&at, attention_packed(ROWS, s->dim_nope));
@@ -120,7 +120,7 @@ static void across(const struct pair *pair, struct matmul_rows a, const float *b
     struct block block = {
         .a_stride = a.stride, .c_stride = KEYS, .k = dim, .n = NR, .alpha = alpha};
     for (int64_t j = 0; j < pair->keys; j += NR) {
-        block.b = b + j * dim;
+        block.b = attention_panel(b, dim, j);
         for (int64_t r = 0; r < pair->rows; r += MR) {
             if (j >= keys_seen(pair, r + MR - 1)) continue;
             block.m = rows_left(r, pair->rows);
@@ -189,7 +189,7 @@ static void down(const struct pair *pair, const float *a, const float *b, struct
             block.m = rows_left(j, pair->keys);
             block.k = pair->rows - first;
             block.a = a + first * KEYS + j;
-            block.b = b + d * pair->rows + first * NR;
+            block.b = attention_panel(b, pair->rows, d) + first * NR;
             block.c = (float *)c.data + j * c.stride + d;
             VEC_NAME(block_columns)(&block);
         }
@@ -211,7 +211,7 @@ static void along(const struct tile *x, const struct pair *pair, const float *b,
             block.m = rows_left(r, pair->rows);
             block.k = keys_seen(pair, r + MR - 1);
             block.a = x->ds + r * KEYS;
-            block.b = b + d * pair->keys;
+            block.b = attention_panel(b, pair->keys, d);
             block.c = (float *)c.data + r * c.stride + d;
             VEC_NAME(block_rows)(&block);
         }

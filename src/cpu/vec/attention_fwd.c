@@ -56,10 +56,6 @@ struct tile {
     int64_t q_stride, o_stride;
 };
 
-static int64_t key_floats(const struct attention_shape *s) {
-    return (s->dim_nope + s->dim_rope) * KEYS;
-}
-
 /* Lays the tile's blocks out in scratch; returns the floats taken. */
 static int64_t tile_layout(struct tile *x, float *scratch) {
     const struct attention_shape *s = &x->op->shape;
@@ -67,7 +63,7 @@ static int64_t tile_layout(struct tile *x, float *scratch) {
     x->q_stride = attention_align(s->dim_nope + s->dim_rope);
     x->o_stride = attention_panels(s->dim_value) * NR;
     x->q = attention_take(&at, ROWS * x->q_stride);
-    x->keys = attention_take(&at, key_floats(s));
+    x->keys = attention_take(&at, attention_packed(s->dim_nope + s->dim_rope, KEYS));
     x->values = attention_take(&at, attention_packed(KEYS, s->dim_value));
     x->scores = attention_take(&at, MR * KEYS);
     x->o = attention_take(&at, ROWS * x->o_stride);
@@ -146,7 +142,7 @@ static void strip_scores(const struct tile *x, const struct strip *strip) {
         .alpha = (float)(s->scale * ATTENTION_LOG2_E),
     };
     for (int64_t j = 0; j < strip->width; j += NR) {
-        block.b = x->keys + j * dim;
+        block.b = attention_panel(x->keys, dim, j);
         block.c = x->scores + j;
         VEC_NAME(block_rows)(&block);
     }
@@ -255,7 +251,7 @@ static void strip_values(const struct tile *x, const struct strip *strip, int64_
     };
     const int64_t dim = x->op->shape.dim_value;
     for (int64_t d = 0; d < dim; d += NR) {
-        block.b = x->values + d * n;
+        block.b = attention_panel(x->values, n, d);
         block.c = x->o + strip->r * x->o_stride + d;
         block.n = dim - d < NR ? (int)(dim - d) : NR;
         VEC_NAME(block_rows)(&block);

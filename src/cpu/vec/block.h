@@ -107,24 +107,27 @@ VEC_INLINE void block_kernel(const struct block *x, int m, int v, enum block_for
     block_store(sums, x, m, v, tail);
 }
 
-/* Every number of rows, so that a tail costs what it holds. */
+/* Every number of rows: MR, or pieces of 4, 2 and 1, so that a tail costs about what it holds. */
 VEC_INLINE void block_any(const struct block *x, int v, enum block_form form) {
-    switch (x->m) {
-    case 1: block_kernel(x, 1, v, form); break;
-    case 2: block_kernel(x, 2, v, form); break;
-    case 3: block_kernel(x, 3, v, form); break;
-    case 4: block_kernel(x, 4, v, form); break;
-    case 5: block_kernel(x, 5, v, form); break;
-    case 6: block_kernel(x, 6, v, form); break;
-#if BLOCK_MR > 6
-    case 7: block_kernel(x, 7, v, form); break;
-    case 8: block_kernel(x, 8, v, form); break;
-    case 9: block_kernel(x, 9, v, form); break;
-    case 10: block_kernel(x, 10, v, form); break;
-    case 11: block_kernel(x, 11, v, form); break;
-    case 12: block_kernel(x, 12, v, form); break;
-#endif
-    default: break;
+    if (x->m == BLOCK_MR) {
+        block_kernel(x, BLOCK_MR, v, form);
+        return;
+    }
+    struct block part = *x;
+    for (int m = 4; part.m > 0;) {
+        if (part.m < m) {
+            m /= 2;
+            continue;
+        }
+        switch (m) {
+        case 4: block_kernel(&part, 4, v, form); break;
+        case 2: block_kernel(&part, 2, v, form); break;
+        default: block_kernel(&part, 1, v, form); break;
+        }
+        part.m -= m;
+        part.a += m * (form == BLOCK_ROWS ? part.a_stride : 1);
+        part.c += m * part.c_stride;
+        if (part.start == BLOCK_FROM_SCALED_C) part.factor += m;
     }
 }
 

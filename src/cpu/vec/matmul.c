@@ -114,8 +114,7 @@ static void add_piece(struct job *job, struct matmul_piece piece) {
     if (piece.kind == MATMUL_SHARED) {
         float *buffer = cpu_shared_scratch(job->state, (size_t)job->capacity * sizeof(float));
         piece.packed_b = buffer + job->used;
-        if (matmul_shares_a(&piece))
-            piece.packed_a = piece.packed_b + matmul_block_b(piece.n, piece.k);
+        if (matmul_shares_a(&piece)) piece.packed_a = piece.packed_b + matmul_packed_b(&piece);
     }
     VEC_NAME(matmul_choose_tiles)(&piece, job->wanted);
     job->first_tile[job->count] = job->tiles;

@@ -27,17 +27,23 @@ enum {
     MATMUL_NR = 2 * VEC_LANES,
     /* K steps of one block: a panel of B fits the first cache. */
     MATMUL_KC = 256,
-    /* Floats from one packed row of A to the next: not a multiple of the cache's way size. */
-    MATMUL_A_STRIDE = MATMUL_KC + 16,
+    /* Floats between packed rows and panels, so that those that are written or read together do not
+     * fall into one set of the first cache. */
+    MATMUL_PAD = 16,
+    /* Floats from one packed row of A to the next. */
+    MATMUL_A_STRIDE = MATMUL_KC + MATMUL_PAD,
     /* Most rows of A in one tile. */
     MATMUL_MC = 8 * MATMUL_MR,
-    /* Floats from one packed column panel of A (TN) to the next: the panel's last vector store
-     * reaches over its end. */
-    MATMUL_A_PANEL = MATMUL_KC * MATMUL_MR + 16,
+    /* Floats from one packed column panel of A (TN) to the next: its last vector store reaches into
+     * the pad. */
+    MATMUL_A_PANEL = MATMUL_KC * MATMUL_MR + MATMUL_PAD,
     /* Floats that a packed block of A takes at most. */
     MATMUL_A_BLOCK = MATMUL_MC * MATMUL_A_STRIDE,
 };
-_Static_assert(MATMUL_MC / MATMUL_MR * MATMUL_A_PANEL <= MATMUL_A_BLOCK, "a block holds panels");
+_Static_assert(MATMUL_MR <= VEC_LANES, "a step of a column panel is one vector");
+_Static_assert(MATMUL_A_BLOCK >= MATMUL_MC / MATMUL_MR * MATMUL_A_PANEL, "a block holds panels");
+/* Floats from one packed panel of B to the next. */
+static inline int64_t matmul_b_panel(int64_t k) { return k * MATMUL_NR + MATMUL_PAD; }
 
 /* Rows of an operand in memory; row r is at data + (gather ? gather[r] : r) * stride. */
 struct matmul_rows {
@@ -67,8 +73,8 @@ void VEC_NAME(matmul_step_columns)(const struct matmul_step *x);
 
 /* ---- packing ---- */
 
-/* Panels of B from its columns in rows of memory (NT): b[j][p] of rows j0 + [0, n), columns p0 +
- * [0, k), to panels of [k, NR], zeros beyond n. */
+/* Panels of B from its columns in rows of memory (NT, not gathered): b[j][p] of rows j0 + [0, n),
+ * columns p0 + [0, k), to panels of [k, NR], b_panel(k) apart, zeros beyond n. */
 void VEC_NAME(matmul_pack_transposed)(float *to, const struct matmul_rows *b, int64_t j0, int64_t n,
                                       int64_t p0, int64_t k);
 /* The same from b[p][j] (NN, TN): rows p0 + [0, k), columns j0 + [0, n). */
@@ -77,14 +83,14 @@ void VEC_NAME(matmul_pack_straight)(float *to, const struct matmul_rows *b, int6
 /* A block of A for matmul_step_rows: rows i0 + [0, m), columns p0 + [0, k). */
 void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
                                 int64_t p0, int64_t k);
-/* A block of A^T for matmul_step_columns: panels of [k, MR], A_PANEL apart, from rows p0 + [0, k),
- * columns i0 + [0, m). */
+/* A block of A^T for matmul_step_columns: panels of [k, MR], A_PANEL apart, from rows p0 +
+ * [0, k), columns i0 + [0, m). */
 void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
                                    int64_t p0, int64_t k);
 
 /* ---- few rows ---- */
 
-enum { MATMUL_STREAM_ROWS = 4 };
+enum { MATMUL_STREAM_ROWS = 8 };
 /* C[m, n] = A[m, k] B[n, k]^T with m <= STREAM_ROWS: B is read once, as it lies, and transposed in
  * registers, so that a decoding step runs at the speed of memory. */
 struct matmul_stream {

@@ -21,35 +21,33 @@ VEC_INLINE void fetch_row(const struct matmul_rows *x, int64_t r, int64_t end, i
 }
 
 /* Eight columns of a panel, to[p * NR + (0..7)], from eight rows of B. */
-static void transpose_group(float *to, const float *const row[GROUP], int64_t k) {
+static void transpose_group(float *to, const float *from, int64_t stride, int64_t k) {
     int64_t p = 0;
     for (; p + 4 <= k; p += 4) {
         __m256 out[4];
-        transpose_8x4(out, row, p);
+        transpose_8x4(out, from + p, stride);
         for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + (p + i) * NR, out[i]);
     }
     for (; p < k; p++)
-        for (int r = 0; r < GROUP; r++) to[p * NR + r] = row[r][p];
+        for (int r = 0; r < GROUP; r++) to[p * NR + r] = from[r * stride + p];
 }
 
 /* Fewer than eight: columns beyond n become zero. */
-static void transpose_tail(float *to, const float *const row[GROUP], int64_t n, int64_t k) {
+static void transpose_tail(float *to, const float *from, int64_t stride, int64_t n, int64_t k) {
     for (int64_t p = 0; p < k; p++)
-        for (int64_t r = 0; r < GROUP; r++) to[p * NR + r] = r < n ? row[r][p] : 0.0f;
+        for (int64_t r = 0; r < GROUP; r++) to[p * NR + r] = r < n ? from[r * stride + p] : 0.0f;
 }
 
 void VEC_NAME(matmul_pack_transposed)(float *to, const struct matmul_rows *b, int64_t j0, int64_t n,
                                       int64_t p0, int64_t k) {
-    for (int64_t j = 0; j < n; j += NR, to += NR * k) {
+    for (int64_t j = 0; j < n; j += NR, to += matmul_b_panel(k)) {
         for (int64_t g = 0; g < NR; g += GROUP) {
             const int64_t left = n - j - g;
-            const float *row[GROUP] = {0};
-            for (int64_t r = 0; r < GROUP && r < left; r++)
-                row[r] = matmul_row(b, j0 + j + g + r) + p0;
+            const float *from = b->data + (j0 + (left > 0 ? j + g : 0)) * b->stride + p0;
             if (left >= GROUP)
-                transpose_group(to + g, row, k);
+                transpose_group(to + g, from, b->stride, k);
             else
-                transpose_tail(to + g, row, left, k);
+                transpose_tail(to + g, from, b->stride, left, k);
         }
     }
 }
@@ -62,7 +60,7 @@ void VEC_NAME(matmul_pack_straight)(float *to, const struct matmul_rows *b, int6
         const float *row = matmul_row(b, p0 + p) + j0;
         fetch_row(b, p0 + p + AHEAD, p0 + k, j0, n);
         float *at = to + p * NR;
-        for (int64_t j = 0; j < whole; j += NR, at += NR * k) {
+        for (int64_t j = 0; j < whole; j += NR, at += matmul_b_panel(k)) {
             vf_store(at, vf_load(row + j));
             vf_store(at + LANES, vf_load(row + j + LANES));
         }
@@ -84,11 +82,9 @@ void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t 
     }
 }
 
-/* Vectors are stored MR apart and overlap: each is cut to MR columns by the next one, the last by
- * the panel's slack. */
+/* Vectors are stored MR apart and overlap: each is cut to MR columns by the next one. */
 void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
                                    int64_t p0, int64_t k) {
-    _Static_assert(MR <= LANES, "a row of a panel is one vector");
     for (int64_t p = 0; p < k; p++) {
         const float *row = matmul_row(a, p0 + p) + i0;
         fetch_row(a, p0 + p + AHEAD, p0 + k, i0, m);

@@ -6,14 +6,15 @@ enum {
     NR = MATMUL_NR,
     KC = MATMUL_KC,
     MC = MATMUL_MC,
-    PIECE_K_MIN = 4 * KC, /* a product too large for the buffer is cut along N before this */
+    SHARED_WORK_MIN = 1 << 20, /* multiply-adds in a tile that shares B: B is read again for each */
+    PIECE_K_MIN = 2 * KC,      /* a product too large for the buffer is cut along N before this */
 };
 
 int64_t VEC_NAME(matmul_packed_floats)(const struct matmul_piece *piece) {
     if (piece->kind != MATMUL_SHARED) return 0;
-    const int64_t b = matmul_block_b(piece->n, piece->k);
-    if (!matmul_shares_a(piece)) return b;
-    return b + matmul_block_a(piece->m) * matmul_parts(piece->k, KC);
+    const int64_t blocks = matmul_parts(piece->k, KC);
+    const int64_t a = matmul_shares_a(piece) ? blocks * matmul_block_a(piece->m) : 0;
+    return a + matmul_packed_b(piece);
 }
 
 /* Cuts along K, where what is packed is read once, as long as pieces stay long; then B's columns,
@@ -23,9 +24,10 @@ static void shrink(struct matmul_piece *piece, int64_t capacity) {
     const int64_t block =
         matmul_block_b(piece->n, KC) + (is_a_shared ? matmul_block_a(piece->m) : 0);
     piece->k = matmul_least(piece->k, matmul_most(PIECE_K_MIN, capacity / block * KC));
-    const int64_t blocks = matmul_parts(piece->k, KC), columns = capacity / (blocks * KC);
-    piece->n = matmul_least(piece->n, (is_a_shared ? columns / 2 : columns) / NR * NR);
-    const int64_t left = capacity / blocks - matmul_block_b(piece->n, KC);
+    const int64_t room = capacity / matmul_parts(piece->k, KC); /* for each block of K */
+    const int64_t panels = (is_a_shared ? room / 4 * 3 : room) / matmul_b_panel(KC);
+    piece->n = matmul_least(piece->n, panels * NR);
+    const int64_t left = room - matmul_block_b(piece->n, KC);
     if (is_a_shared) piece->m = matmul_least(piece->m, left / MATMUL_A_PANEL * MR);
 }
 
@@ -48,7 +50,7 @@ struct matmul_piece VEC_NAME(matmul_first_piece)(const struct matmul_product *of
 static void choose_shared(struct matmul_piece *piece, int64_t tiles) {
     int64_t tile_m = MC, tile_n = matmul_round_up(piece->n, NR);
     while (matmul_parts(piece->m, tile_m) * matmul_parts(piece->n, tile_n) < tiles &&
-           matmul_least(tile_m, piece->m) * tile_n * piece->k >= 2 * MATMUL_TILE_WORK_MIN) {
+           matmul_least(tile_m, piece->m) * tile_n * piece->k >= 2 * SHARED_WORK_MIN) {
         const bool is_n = matmul_shares_a(piece) ? tile_n > tile_m : tile_m < 4 * MR;
         if (is_n && tile_n > 2 * NR)
             tile_n = matmul_round_up(tile_n / 2, NR);

@@ -56,7 +56,14 @@ static inline int64_t matmul_block_a(int64_t m) {
     return matmul_parts(m, MATMUL_MR) * MATMUL_A_PANEL;
 }
 static inline int64_t matmul_block_b(int64_t n, int64_t k) {
-    return matmul_round_up(n, MATMUL_NR) * k;
+    return matmul_parts(n, MATMUL_NR) * matmul_b_panel(k);
+}
+
+/* Floats of all its blocks. */
+static inline int64_t matmul_packed_b(const struct matmul_piece *piece) {
+    const int64_t blocks = piece->k / MATMUL_KC, rest = piece->k % MATMUL_KC;
+    return blocks * matmul_block_b(piece->n, MATMUL_KC) +
+           (rest > 0 ? matmul_block_b(piece->n, rest) : 0);
 }
 
 /* ---- cutting ---- */
@@ -84,7 +91,7 @@ struct matmul_fetch VEC_NAME(matmul_fetch_tile)(const struct matmul_piece *piece
 /* Where a tile packs what is not shared. */
 struct matmul_scratch {
     float a[MATMUL_A_BLOCK];
-    float b[MATMUL_OWN_COLUMNS * MATMUL_KC];
+    float b[MATMUL_OWN_COLUMNS / MATMUL_NR * (MATMUL_KC * MATMUL_NR + MATMUL_PAD)];
 };
 void VEC_NAME(matmul_pack_tile)(const struct matmul_piece *piece, int64_t tile);
 /* Needs the packing tiles of a shared piece done. */

@@ -4,84 +4,80 @@
 
 enum {
     LANES = VEC_LANES,
-    NR = MATMUL_NR,
-    STEPS = 4,  /* of K at a time */
-    AHEAD = 64, /* floats of each row that are fetched in advance */
+    ROWS = MATMUL_STREAM_ROWS,
+    STEPS = 4,  /* of K in one transposition */
+    LINE = 16,  /* floats of a cache line */
+    AHEAD = 64, /* floats */
 };
 
-/* out[i] lane r is b[r][i] for `rows` rows of B; lanes beyond repeat the last row. */
-VEC_INLINE void columns_of(vf out[STEPS], const float *b, int64_t stride, int rows) {
-    const float *row[LANES];
+/* A panel is one vector of columns: rows j + [0, LANES) of B. All is inlined with a constant m; n
+ * is the panel's number of columns, which only the last one has fewer of. */
+
+VEC_INLINE void load(vf sums[ROWS], const struct matmul_stream *x, int64_t j, int m, int n) {
     VEC_UNROLL
-    for (int r = 0; r < LANES; r++) row[r] = b + (r < rows ? r : rows - 1) * stride;
+    for (int r = 0; r < m; r++)
+        sums[r] = x->is_started ? vf_load_n(x->c + r * x->c_stride + j, n) : vf_zero();
+}
+
+VEC_INLINE void store(vf sums[ROWS], const struct matmul_stream *x, int64_t j, int m, int n) {
+    const vf bias = x->bias ? vf_load_n(x->bias + j, n) : vf_zero();
+    VEC_UNROLL
+    for (int r = 0; r < m; r++) {
+        if (x->bias) sums[r] = vf_add(sums[r], bias);
+        vf_store_n(x->c + r * x->c_stride + j, sums[r], n);
+    }
+}
+
+/* Asks for the line of every row of the panel that is AHEAD of step p, or of the panel below: into
+ * the second cache, since rows a multiple of 4 KiB apart share few places in the first. */
+VEC_INLINE void fetch(const float *b, int64_t stride, int64_t p, int64_t k) {
+    const float *first = b + (p + AHEAD < k ? p + AHEAD : LANES * stride + p + AHEAD - k);
+    VEC_UNROLL
+    for (int r = 0; r < LANES; r++) __builtin_prefetch(first + r * stride, 0, 2);
+}
+
+/* STEPS steps of K from p on. */
+VEC_INLINE void steps(vf sums[ROWS], const struct matmul_stream *x, const float *b, int64_t p,
+                      int m) {
     __m256 first[STEPS], second[STEPS];
-    transpose_8x4(first, row, 0);
-    transpose_8x4(second, row + LANES - 8, 0);
+    transpose_8x4(first, b + p, x->b_stride);
+    transpose_8x4(second, b + (LANES - 8) * x->b_stride + p, x->b_stride);
     VEC_UNROLL
-    for (int i = 0; i < STEPS; i++) out[i] = transpose_join(first[i], second[i]);
-}
-
-/* The same for one step. */
-VEC_INLINE vf column_of(const float *b, int64_t stride, int rows) {
-    float lanes[LANES];
-    for (int r = 0; r < LANES; r++) lanes[r] = b[(r < rows ? r : rows - 1) * stride];
-    return vf_load(lanes);
-}
-
-/* All of K for columns [j, j + (v - 1) * LANES + rows). Inlined with constants m, v. */
-VEC_INLINE void panel(const struct matmul_stream *x, int64_t j, int m, int v, int rows) {
-    const int64_t stride = x->b_stride;
-    const float *b = x->b + j * stride;
-    vf sums[MATMUL_STREAM_ROWS][2];
-    VEC_UNROLL
-    for (int r = 0; r < m; r++) {
-        const float *c = x->c + r * x->c_stride + j;
-        if (v > 1) sums[r][0] = x->is_started ? vf_load(c) : vf_zero();
-        sums[r][v - 1] = x->is_started ? vf_load_n(c + (v - 1) * LANES, rows) : vf_zero();
-    }
-    int64_t p = 0;
-    for (; p + STEPS <= x->k; p += STEPS) {
+    for (int i = 0; i < STEPS; i++) {
+        const vf w = transpose_join(first[i], second[i]);
         VEC_UNROLL
-        for (int h = 0; h < v; h++) {
-            vf w[STEPS];
-            columns_of(w, b + h * LANES * stride + p, stride, h == v - 1 ? rows : LANES);
-            VEC_UNROLL
-            for (int i = 0; i < STEPS; i++) {
-                VEC_UNROLL
-                for (int r = 0; r < m; r++)
-                    sums[r][h] = vf_fma(vf_set1(x->a[r][p + i]), w[i], sums[r][h]);
-            }
-        }
+        for (int r = 0; r < m; r++) sums[r] = vf_fma(vf_set1(x->a[r][p + i]), w, sums[r]);
     }
+}
+
+/* Steps [p, k) one by one. */
+VEC_INLINE void finish(vf sums[ROWS], const struct matmul_stream *x, const float *b, int64_t p,
+                       int m, int n) {
+    float lanes[LANES] = {0};
     for (; p < x->k; p++) {
+        for (int r = 0; r < n; r++) lanes[r] = b[r * x->b_stride + p];
+        const vf w = vf_load(lanes);
         VEC_UNROLL
-        for (int h = 0; h < v; h++) {
-            const vf w = column_of(b + h * LANES * stride + p, stride, h == v - 1 ? rows : LANES);
-            VEC_UNROLL
-            for (int r = 0; r < m; r++) sums[r][h] = vf_fma(vf_set1(x->a[r][p]), w, sums[r][h]);
-        }
-    }
-    VEC_UNROLL
-    for (int r = 0; r < m; r++) {
-        VEC_UNROLL
-        for (int h = 0; h < v; h++) {
-            const int lanes = h == v - 1 ? rows : LANES;
-            float *c = x->c + r * x->c_stride + j + h * LANES;
-            vf sum = sums[r][h];
-            if (x->bias) sum = vf_add(sum, vf_load_n(x->bias + j + h * LANES, lanes));
-            vf_store_n(c, sum, lanes);
-        }
+        for (int r = 0; r < m; r++) sums[r] = vf_fma(vf_set1(x->a[r][p]), w, sums[r]);
     }
 }
 
+/* A line of every row at a time: a line may not be found again. */
 VEC_INLINE void stream(const struct matmul_stream *x, int m) {
-    int64_t j = 0;
-    for (; j + NR <= x->n; j += NR) panel(x, j, m, 2, LANES);
-    const int left = (int)(x->n - j);
-    if (left > LANES)
-        panel(x, j, m, 2, left - LANES);
-    else if (left > 0)
-        panel(x, j, m, 1, left);
+    const float *b = x->b;
+    for (int64_t j = 0; j < x->n; j += LANES, b += LANES * x->b_stride) {
+        const int n = x->n - j < LANES ? (int)(x->n - j) : LANES;
+        vf sums[ROWS];
+        load(sums, x, j, m, n);
+        int64_t p = 0;
+        for (; n == LANES && p + LINE <= x->k; p += LINE) {
+            fetch(b, x->b_stride, p, x->k);
+            for (int q = 0; q < LINE; q += STEPS) steps(sums, x, b, p + q, m);
+        }
+        for (; n == LANES && p + STEPS <= x->k; p += STEPS) steps(sums, x, b, p, m);
+        finish(sums, x, b, p, m, n);
+        store(sums, x, j, m, n);
+    }
 }
 
 void VEC_NAME(matmul_stream)(const struct matmul_stream *x) {
@@ -90,6 +86,10 @@ void VEC_NAME(matmul_stream)(const struct matmul_stream *x) {
     case 2: stream(x, 2); break;
     case 3: stream(x, 3); break;
     case 4: stream(x, 4); break;
+    case 5: stream(x, 5); break;
+    case 6: stream(x, 6); break;
+    case 7: stream(x, 7); break;
+    case 8: stream(x, 8); break;
     default: break;
     }
 }

@@ -62,7 +62,8 @@ void VEC_NAME(matmul_pack_tile)(const struct matmul_piece *piece, int64_t tile) 
         float *to = piece->packed_a + block * matmul_block_a(piece->m) + x.at / MR * MATMUL_A_PANEL;
         VEC_NAME(matmul_pack_columns)(to, &piece->of.a, piece->i + x.at, x.count, p, x.k);
     } else {
-        float *to = piece->packed_b + block * matmul_block_b(piece->n, KC) + x.at * x.k;
+        float *to = piece->packed_b + block * matmul_block_b(piece->n, KC) +
+                    x.at / NR * matmul_b_panel(x.k);
         pack_b(to, &piece->of, piece->j + x.at, x.count, p, x.k);
     }
 }
@@ -131,7 +132,7 @@ static void multiply_block(const struct matmul_product *of, struct matmul_step s
     const int64_t a_step = is_columns ? MATMUL_A_PANEL : MR * MATMUL_A_STRIDE;
     const float *const a = step.a;
     const bool has_bias = step.bias;
-    for (int64_t j = 0; j < x->n; j += NR, step.b += NR * step.k) {
+    for (int64_t j = 0; j < x->n; j += NR, step.b += matmul_b_panel(step.k)) {
         step.n = (int)matmul_least(NR, x->n - j);
         step.bias = has_bias ? of->bias + x->j + j : NULL;
         step.a = a;
@@ -163,7 +164,7 @@ static const float *packed_rows(const struct matmul_piece *piece, struct matmul_
 static const float *packed_columns(const struct matmul_piece *piece, struct matmul_scratch *scratch,
                                    int64_t j, int64_t n, int64_t p, int64_t k) {
     if (piece->kind == MATMUL_SHARED)
-        return piece->packed_b + p / KC * matmul_block_b(piece->n, KC) + j * k;
+        return piece->packed_b + p / KC * matmul_block_b(piece->n, KC) + j / NR * matmul_b_panel(k);
     pack_b(scratch->b, &piece->of, piece->j + j, n, piece->p + p, k);
     return scratch->b;
 }

@@ -18,6 +18,7 @@ enum {
     ROWS_TILE_ELEMENTS = 16384,
     /* Columns of one tile where a tile walks down the rows of a few columns. */
     ROWS_COLUMN_TILE = 64,
+    ROWS_COLUMN_VECTORS = ROWS_COLUMN_TILE / VEC_LANES,
 };
 
 VEC_INLINE float *row_f32(struct tensor x, int64_t row) { return (float *)x.data + row * x.stride; }

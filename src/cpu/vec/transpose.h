@@ -9,13 +9,14 @@ VEC_INLINE __m256 transpose_pair(const float *p, const float *q) {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(q), 1);
 }
 
-/* Four columns of eight rows: out[i] lane r is row[r][i]. The halves of a register are rows r and
- * r + 4, joined by the loads, so that only cheap shuffles within halves remain. */
-VEC_INLINE void transpose_8x4(__m256 out[4], const float *const row[8], int64_t at) {
-    const __m256 a = transpose_pair(row[0] + at, row[4] + at);
-    const __m256 b = transpose_pair(row[1] + at, row[5] + at);
-    const __m256 c = transpose_pair(row[2] + at, row[6] + at);
-    const __m256 d = transpose_pair(row[3] + at, row[7] + at);
+/* Four columns of eight rows that are `stride` apart: out[i] lane r is from[r * stride + i]. The
+ * halves of a register are rows r and r + 4, joined by the loads, so that only cheap shuffles
+ * within halves remain. */
+VEC_INLINE void transpose_8x4(__m256 out[4], const float *from, int64_t stride) {
+    const __m256 a = transpose_pair(from, from + 4 * stride);
+    const __m256 b = transpose_pair(from + stride, from + 5 * stride);
+    const __m256 c = transpose_pair(from + 2 * stride, from + 6 * stride);
+    const __m256 d = transpose_pair(from + 3 * stride, from + 7 * stride);
     const __m256 ab_low = _mm256_unpacklo_ps(a, b), ab_high = _mm256_unpackhi_ps(a, b);
     const __m256 cd_low = _mm256_unpacklo_ps(c, d), cd_high = _mm256_unpackhi_ps(c, d);
     out[0] = _mm256_shuffle_ps(ab_low, cd_low, 0x44);

@@ -32,9 +32,11 @@ void VEC_NAME(moe_plan)(struct stream *stream, const struct op_moe_plan *op) {
     offsets[0] = 0;
 }
 
-/* y = add + sum_k weight[k] * rows[slot_row[k]] on four vectors of columns from i */
-VEC_INLINE void combine_columns(const struct op_moe_combine *op, int64_t t, int64_t i) {
-    const int64_t D = op->y.cols, K = op->active;
+/* y = add + sum_k weight[k] * rows[slot_row[k]] on four vectors of columns from i, at most up to
+ * column D. Inlined with is_whole where there are four. */
+VEC_INLINE void combine_columns(const struct op_moe_combine *op, int64_t t, int64_t i,
+                                bool is_whole) {
+    const int64_t D = is_whole ? i + 4 * VEC_LANES : op->y.cols, K = op->active;
     const float *add = tensor_is_absent(op->add) ? NULL : row_f32(op->add, t);
     const float *weight = tensor_is_absent(op->weight) ? NULL : row_f32(op->weight, t);
     vf sum[4];
@@ -56,8 +58,11 @@ VEC_INLINE void combine_columns(const struct op_moe_combine *op, int64_t t, int6
 static void combine_rows(const void *arg, int64_t first, int64_t end, int worker) {
     (void)worker;
     const struct op_moe_combine *op = arg;
-    for (int64_t t = first; t < end; t++)
-        for (int64_t i = 0; i < op->y.cols; i += 4 * VEC_LANES) combine_columns(op, t, i);
+    for (int64_t t = first; t < end; t++) {
+        int64_t i = 0;
+        for (; i + 4 * VEC_LANES <= op->y.cols; i += 4 * VEC_LANES) combine_columns(op, t, i, true);
+        if (i < op->y.cols) combine_columns(op, t, i, false);
+    }
 }
 
 void VEC_NAME(moe_combine)(struct stream *stream, const struct op_moe_combine *op) {

@@ -28,28 +28,34 @@ void VEC_NAME(rmsnorm_fwd)(struct stream *stream, const struct op_rmsnorm_fwd *o
     rows_run(stream, rmsnorm_rows, op, op->x.rows, op->x.cols);
 }
 
-/* dw += sum_rows dy * n,  n = x * rstd: columns [first, end), rows ascending */
+/* dw += sum_rows dy * n,  n = x * rstd: columns [i, end) of one tile, rows ascending. Inlined with
+ * is_whole for a tile of full width. */
+VEC_INLINE void rmsnorm_dw_tile(const struct op_rmsnorm_bwd *op, int64_t i, int64_t end,
+                                bool is_whole) {
+    float *dw = row_f32(op->dw, 0) + i;
+    const int64_t n = is_whole ? ROWS_COLUMN_TILE : end - i;
+    vf sum[ROWS_COLUMN_VECTORS];
+    VEC_UNROLL
+    for (int j = 0; j < ROWS_COLUMN_VECTORS; j++) sum[j] = row_load_or_zero(dw, j * VEC_LANES, n);
+    for (int64_t t = 0; t < op->x.rows; t++) {
+        const float *x = row_f32(op->x, t) + i, *dy = row_f32(op->dy, t) + i;
+        const vf rstd = vf_set1(row_f32(op->rstd, t)[0]);
+        VEC_UNROLL
+        for (int j = 0; j < ROWS_COLUMN_VECTORS; j++) {
+            const vf normed = vf_mul(row_load_or_zero(x, j * VEC_LANES, n), rstd);
+            sum[j] = vf_fma(row_load_or_zero(dy, j * VEC_LANES, n), normed, sum[j]);
+        }
+    }
+    VEC_UNROLL
+    for (int j = 0; j < ROWS_COLUMN_VECTORS; j++)
+        if (j * VEC_LANES < n) row_store(dw, j * VEC_LANES, n, sum[j]);
+}
+
 static void rmsnorm_dw(const void *arg, int64_t first, int64_t end, int worker) {
     (void)worker;
-    const struct op_rmsnorm_bwd *op = arg;
-    float *dw = row_f32(op->dw, 0);
-    for (int64_t i = first; i < end; i += 4 * VEC_LANES) {
-        vf sum[4];
-        VEC_UNROLL
-        for (int j = 0; j < 4; j++) sum[j] = row_load_or_zero(dw, i + j * VEC_LANES, end);
-        for (int64_t t = 0; t < op->x.rows; t++) {
-            const float *x = row_f32(op->x, t), *dy = row_f32(op->dy, t);
-            const vf rstd = vf_set1(row_f32(op->rstd, t)[0]);
-            VEC_UNROLL
-            for (int j = 0; j < 4; j++) {
-                const int64_t at = i + j * VEC_LANES;
-                const vf n = vf_mul(row_load_or_zero(x, at, end), rstd);
-                sum[j] = vf_fma(row_load_or_zero(dy, at, end), n, sum[j]);
-            }
-        }
-        for (int64_t j = 0; j < 4 && i + j * VEC_LANES < end; j++)
-            row_store(dw, i + j * VEC_LANES, end, sum[j]);
-    }
+    int64_t i = first;
+    for (; i + ROWS_COLUMN_TILE <= end; i += ROWS_COLUMN_TILE) rmsnorm_dw_tile(arg, i, end, true);
+    if (i < end) rmsnorm_dw_tile(arg, i, end, false);
 }
 
 /* sum_i w * dy * n */

@@ -93,24 +93,30 @@ void VEC_NAME(add)(struct stream *stream, const struct op_add *op) {
     rows_run(stream, add_rows, op, op->y.rows, op->y.cols);
 }
 
-/* y += sum_rows x: columns [first, end), rows ascending */
+/* y += sum_rows x: columns [i, end) of one tile, rows ascending. Inlined with is_whole for a tile
+ * of full width. */
+VEC_INLINE void sum_tile(const struct op_sum_rows *op, int64_t i, int64_t end, bool is_whole) {
+    float *y = row_f32(op->y, 0) + i;
+    const int64_t n = is_whole ? ROWS_COLUMN_TILE : end - i;
+    vf sum[ROWS_COLUMN_VECTORS];
+    VEC_UNROLL
+    for (int j = 0; j < ROWS_COLUMN_VECTORS; j++) sum[j] = row_load_or_zero(y, j * VEC_LANES, n);
+    for (int64_t t = 0; t < op->x.rows; t++) {
+        const float *x = row_f32(op->x, t) + i;
+        VEC_UNROLL
+        for (int j = 0; j < ROWS_COLUMN_VECTORS; j++)
+            sum[j] = vf_add(sum[j], row_load_or_zero(x, j * VEC_LANES, n));
+    }
+    VEC_UNROLL
+    for (int j = 0; j < ROWS_COLUMN_VECTORS; j++)
+        if (j * VEC_LANES < n) row_store(y, j * VEC_LANES, n, sum[j]);
+}
+
 static void sum_columns(const void *arg, int64_t first, int64_t end, int worker) {
     (void)worker;
-    const struct op_sum_rows *op = arg;
-    float *y = row_f32(op->y, 0);
-    for (int64_t i = first; i < end; i += 4 * VEC_LANES) {
-        vf sum[4];
-        VEC_UNROLL
-        for (int j = 0; j < 4; j++) sum[j] = row_load_or_zero(y, i + j * VEC_LANES, end);
-        for (int64_t t = 0; t < op->x.rows; t++) {
-            const float *x = row_f32(op->x, t);
-            VEC_UNROLL
-            for (int j = 0; j < 4; j++)
-                sum[j] = vf_add(sum[j], row_load_or_zero(x, i + j * VEC_LANES, end));
-        }
-        for (int64_t j = 0; j < 4 && i + j * VEC_LANES < end; j++)
-            row_store(y, i + j * VEC_LANES, end, sum[j]);
-    }
+    int64_t i = first;
+    for (; i + ROWS_COLUMN_TILE <= end; i += ROWS_COLUMN_TILE) sum_tile(arg, i, end, true);
+    if (i < end) sum_tile(arg, i, end, false);
 }
 
 void VEC_NAME(sum_rows)(struct stream *stream, const struct op_sum_rows *op) {
