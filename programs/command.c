@@ -15,16 +15,26 @@ fathom_status command_options(struct command *command, const struct option_table
                       positionals ? positionals : &ignored, is_done, err));
     if (*is_done) {
         struct text help = {0};
-        options_help(table, &help);
-        fputs(text_data(&help), command->out);
+        switch (command->help) {
+        case HELP_TEXT: options_help(table, &help); break;
+        case HELP_MAN: options_man(table, &help); break;
+        case HELP_WORDS: options_completion(table, &help); break;
+        }
+        fathom_status status = text_check(&help, err);
+        if (status == FATHOM_OK) fputs(text_data(&help), command->out);
         text_free(&help);
-        return FATHOM_OK;
+        return status;
     }
     return FATHOM_OK;
 }
 
-static void list_members(FILE *out, const char *name, const struct subcommand *members,
-                         size_t count) {
+static void list_members(const struct command *command, const char *name,
+                         const struct subcommand *members, size_t count) {
+    FILE *out = command->out;
+    if (command->help == HELP_WORDS) {
+        for (size_t i = 0; i < count; i++) fprintf(out, "%s\n", members[i].name);
+        return;
+    }
     fprintf(out, "usage: fathom %s COMMAND [options]\n\n", name);
     for (size_t i = 0; i < count; i++)
         fprintf(out, "  %-10s %s\n", members[i].name, members[i].summary);
@@ -36,7 +46,9 @@ fathom_status command_dispatch(struct command *command, const char *name,
     struct error *err = command->err;
     const char *word = command->argc > 0 ? command->argv[0] : "";
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-        list_members(command->out, name, members, count);
+        if (command->help == HELP_MAN)
+            RAISE(FATHOM_USAGE, "%s is a group of commands; each has a man page of its own", name);
+        list_members(command, name, members, count);
         return FATHOM_OK;
     }
     for (size_t i = 0; i < count; i++) {

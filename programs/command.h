@@ -8,12 +8,16 @@
 #include "base/options.h"
 #include "base/status.h"
 
+/* What --help prints: text for people, a man page, or the words that may follow, for a shell. */
+enum help_form { HELP_TEXT, HELP_MAN, HELP_WORDS };
+
 struct command {
     int argc;    /* arguments after the command's word(s) */
     char **argv; /* may be permuted by options_parse */
     struct log *log;
     struct error *err;
     FILE *out; /* results; everything else goes to the log */
+    enum help_form help;
 };
 
 fathom_status command_bench(struct command *command);
@@ -31,7 +35,7 @@ fathom_status command_bench_machine(struct command *command);
 fathom_status command_bench_ops(struct command *command);
 fathom_status command_bench_train(struct command *command);
 
-/* Defaults, arguments, required options. *is_done is set when --help was printed to command->out.
+/* Defaults, arguments, required options. *is_done is set when help was printed to command->out.
  * Call options_free afterwards, whatever the outcome. */
 fathom_status command_options(struct command *command, const struct option_table *table,
                               void *values, struct option_given *given, int *positionals,

@@ -59,6 +59,7 @@ struct sink {
     FILE *stream;
     enum synth_form form;
     struct text line;
+    uint64_t bytes, documents; /* put so far */
 };
 
 static void put_document(struct sink *sink, const struct text *document) {
@@ -82,30 +83,33 @@ static fathom_status generate(struct command *command, struct synth *synth,
     enum { PROGRESS_EVERY = 1024 };
     struct error *err = command->err;
     struct text document = {0};
-    uint64_t bytes = 0, count = 0;
-    char made[32], rate[32];
-    double begin = clock_seconds();
+    char made[32];
     fathom_status status = FATHOM_OK;
-    for (; bytes < o->bytes && status == FATHOM_OK; count++) {
+    while (sink->bytes < o->bytes && status == FATHOM_OK) {
         text_clear(&document);
-        synth_document(synth, count, &document);
-        bytes += document.size;
+        synth_document(synth, sink->documents++, &document);
+        sink->bytes += document.size;
         put_document(sink, &document);
         status = text_check(&document, err);
         if (status == FATHOM_OK) status = text_check(&sink->line, err);
         /* Nothing is saved, so this is no success: a script must not go on. */
         if (status == FATHOM_OK && interrupt_requested())
             status = error_set(err, FATHOM_IO, "%s: interrupted, nothing was written", o->out);
-        if (count % PROGRESS_EVERY == PROGRESS_EVERY - 1)
-            log_progress(command->log, false, "%s of text", format_bytes(made, (double)bytes));
+        if (sink->documents % PROGRESS_EVERY == 0)
+            log_progress(command->log, false, "%s of text",
+                         format_bytes(made, (double)sink->bytes));
     }
-    if (status == FATHOM_OK)
-        log_progress(command->log, true, "%s: %s of text in %llu documents, %s/s, words from %s",
-                     o->out, format_bytes(made, (double)bytes), (unsigned long long)count,
-                     format_bytes(rate, (double)bytes / (clock_seconds() - begin + 1e-9)),
-                     word_list_source(synth_words(synth)));
     text_free(&document);
     return status;
+}
+
+static void report(struct log *log, const char *out, const struct synth *synth,
+                   const struct sink *sink, double seconds) {
+    char made[32], rate[32];
+    log_progress(log, true, "%s: %s of text in %llu documents, %s/s, words from %s", out,
+                 format_bytes(made, (double)sink->bytes), (unsigned long long)sink->documents,
+                 format_bytes(rate, (double)sink->bytes / (seconds + 1e-9)),
+                 word_list_source(synth_words(synth)));
 }
 
 static fathom_status open_sink(struct sink *sink, struct command *command,
@@ -136,6 +140,7 @@ static fathom_status synthesize(struct command *command, const struct synth_argu
     };
     struct synth *synth = NULL;
     struct sink sink = {0};
+    double begin = clock_seconds();
     fathom_status status = synth_new(&synth, &options, err);
     if (status == FATHOM_OK) status = open_sink(&sink, command, o);
     if (status == FATHOM_OK) status = generate(command, synth, o, &sink);
@@ -144,6 +149,7 @@ static fathom_status synthesize(struct command *command, const struct synth_argu
         sink.file = NULL;
         status = file_writer_commit(file, err);
     }
+    if (status == FATHOM_OK) report(command->log, o->out, synth, &sink, clock_seconds() - begin);
     file_writer_abort(sink.file);
     text_free(&sink.line);
     synth_free(synth);

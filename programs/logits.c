@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "device_options.h"
 #include "format/safetensors.h"
@@ -12,6 +13,7 @@
 struct logits_options {
     char *model, *tokens, *out, *isa;
     int64_t threads;
+    bool force;
 };
 static const struct option rows[] = {
     {"model", OPTION_STRING, offsetof(struct logits_options, model), 0, 0, NULL, NULL, "DIR",
@@ -20,6 +22,8 @@ static const struct option rows[] = {
      "token ids, separated by commas", true, false},
     {"out", OPTION_STRING, offsetof(struct logits_options, out), 0, 0, NULL, NULL, "FILE",
      "safetensors file to write", true, false},
+    {"force", OPTION_FLAG, offsetof(struct logits_options, force), 0, 0, NULL, NULL, NULL,
+     "replace the file if it exists", false, false},
     OPTION_THREADS(struct logits_options),
     OPTION_ISA(struct logits_options),
 };
@@ -135,6 +139,8 @@ fathom_status command_logits(struct command *command) {
     fathom_status status = command_options(command, &table, &o, &given, NULL, &is_done);
     if (status != FATHOM_OK || is_done) goto out;
     status = options_check_required(&table, &o, &given, err);
+    if (status == FATHOM_OK && !o.force && path_exists(o.out))
+        status = error_set(err, FATHOM_EXISTS, "%s exists already; --force replaces it", o.out);
     if (status == FATHOM_OK) status = parse_tokens(o.tokens, &list, err);
     if (status == FATHOM_OK) status = opened_device_open(&opened, command, o.threads, o.isa);
     if (status == FATHOM_OK) status = model_open(&model, opened.device, o.model, 0, err);

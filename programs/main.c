@@ -27,19 +27,38 @@ static void print_usage(FILE *out) {
           out);
     for (int i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs(
-        "\n`fathom help COMMAND` lists a command's options. Exit status: 0 done, 1 failed, 2 wrong "
-        "usage.\n",
-        out);
+    fputs("\n`fathom help COMMAND` lists a command's options; `fathom help --man COMMAND` is its "
+          "man\n"
+          "page, `fathom help --words COMMAND` what a shell may complete. Exit status: 0 done, 1 "
+          "failed, 2 wrong "
+          "usage.\n",
+          out);
 }
 
-/* "help COMMAND..." is "COMMAND... --help". */
+static void print_words(FILE *out) {
+    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "%s\n", commands[i].name);
+    fputs("help\n", out);
+}
+
+/* "help [--man|--words] COMMAND..." is "COMMAND... --help", in that form. */
 static fathom_status run_help(struct command *command) {
     static char help_option[] = "--help";
     char *argv[3] = {NULL, NULL, NULL};
     int argc = 0;
+    const char *form = command->argc > 0 ? command->argv[0] : "";
+    if (strcmp(form, "--man") == 0) command->help = HELP_MAN;
+    if (strcmp(form, "--words") == 0) command->help = HELP_WORDS;
+    if (command->help != HELP_TEXT) {
+        command->argc--;
+        command->argv++;
+    }
     if (command->argc == 0) {
-        print_usage(command->out);
+        if (command->help == HELP_MAN)
+            return error_set(command->err, FATHOM_USAGE, "help --man needs a command");
+        if (command->help == HELP_WORDS)
+            print_words(command->out);
+        else
+            print_usage(command->out);
         return FATHOM_OK;
     }
     for (int i = 0; i < command->argc && i < 2; i++) argv[argc++] = command->argv[i];

@@ -17,17 +17,20 @@ double clock_process_seconds(void) { return seconds_of(CLOCK_PROCESS_CPUTIME_ID)
 /* The one mutable variable of the process: signal handlers have no argument. */
 static volatile sig_atomic_t interrupted;
 
-static void on_signal(int number) {
-    (void)number;
-    interrupted = 1;
-}
-
-void interrupt_install(void) {
-    /* SA_RESETHAND: a second signal ends the process as if no handler stood here. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+static void handle_both(void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
+
+/* A second signal, of either kind, ends the process as if no handler stood here. */
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+    handle_both(SIG_DFL);
+}
+
+void interrupt_install(void) { handle_both(on_signal); }
 
 bool interrupt_requested(void) { return interrupted != 0; }

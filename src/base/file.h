@@ -69,6 +69,11 @@ fathom_status directory_begin(char **temporary, const char *path, bool replace, 
 fathom_status directory_commit(char *temporary, const char *path, bool replace, struct error *err);
 void directory_abort(char *temporary); /* accepts NULL */
 
+/* Keeps a directory for one process until unlocked or the process ends: FATHOM_EXISTS when another
+ * has it. Advisory (flock), nothing is written. */
+fathom_status directory_lock(int *lock, const char *path, struct error *err);
+void directory_unlock(int lock); /* -1: nothing to unlock */
+
 /* XXH3 64-bit of a byte range. */
 uint64_t hash_bytes(const void *bytes, size_t size);
 uint64_t hash_bytes_seeded(const void *bytes, size_t size, uint64_t seed);

@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -208,4 +209,26 @@ void directory_abort(char *temporary) {
     if (!temporary) return;
     path_remove(temporary, NULL);
     mem_free(temporary);
+}
+
+/* ---- locks ---- */
+
+fathom_status directory_lock(int *lock, const char *path, struct error *err) {
+    *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0) return error_set_errno(err, errno, "%s: cannot be opened", path);
+    int result;
+    do result = flock(*lock, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    if (result == 0) return FATHOM_OK;
+    fathom_status status =
+        errno == EWOULDBLOCK
+            ? error_set(err, FATHOM_EXISTS, "%s: another process is writing there", path)
+            : error_set_errno(err, errno, "%s: cannot be locked", path);
+    close(*lock);
+    *lock = -1;
+    return status;
+}
+
+void directory_unlock(int lock) {
+    if (lock >= 0) close(lock);
 }

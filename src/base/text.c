@@ -54,6 +54,22 @@ void text_append_string(struct text *text, const char *string) {
 
 void text_append_char(struct text *text, char c) { text_append(text, &c, 1); }
 
+void text_append_shell_word(struct text *text, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./+-:,@%=";
+    if (*word && strspn(word, plain) == strlen(word)) {
+        text_append_string(text, word);
+        return;
+    }
+    text_append_char(text, '\'');
+    for (; *word; word++)
+        if (*word == '\'')
+            text_append_string(text, "'\\''");
+        else
+            text_append_char(text, *word);
+    text_append_char(text, '\'');
+}
+
 void text_printf(struct text *text, const char *format, ...) {
     va_list args, again;
     va_start(args, format);

@@ -23,6 +23,8 @@ void text_append(struct text *text, const void *bytes, size_t size);
 void text_append_string(struct text *text, const char *string);
 void text_append_char(struct text *text, char c);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As a shell's word: as it is where nothing needs it, else in single quotes. */
+void text_append_shell_word(struct text *text, const char *word);
 const char *text_data(const struct text *text); /* never NULL */
 fathom_status text_check(const struct text *text, struct error *err);
 

@@ -30,6 +30,7 @@ struct run_state {
     double flops_per_token, peak;
     int64_t step;       /* optimizer steps done */
     int64_t saved_step; /* of the newest checkpoint; -1: none */
+    int lock;           /* of the run's directory; -1: none yet */
     double started;
     int64_t started_step;
 };
@@ -68,7 +69,8 @@ static fathom_status start_new(struct run_state *r, struct error *err) {
               o->out);
     r->saved_step = -1;
     TRY(model_load(r->model, o->model, err));
-    return path_make_directory(o->out, err);
+    TRY(path_make_directory(o->out, err));
+    return directory_lock(&r->lock, o->out, err);
 }
 
 static fathom_status check_resumed(const struct run_state *r, const struct state_info *info,
@@ -104,7 +106,10 @@ static fathom_status start(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct model_config config;
     char *checkpoint = NULL;
-    if (o->resume) TRY(checkpoint_newest(&checkpoint, o->out, err));
+    if (o->resume) {
+        TRY(directory_lock(&r->lock, o->out, err));
+        TRY(checkpoint_newest(&checkpoint, o->out, err));
+    }
     fathom_status status = config_read(&config, checkpoint ? checkpoint : o->model, err);
     mem_free(checkpoint);
     TRY(status);
@@ -131,6 +136,7 @@ static void run_close(struct run_state *r) {
     mem_free(r->tokens);
     mem_free(r->sequences);
     text_free(&r->recorded);
+    directory_unlock(r->lock);
 }
 
 /* ---- checkpoints ---- */
@@ -234,6 +240,17 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     return FATHOM_OK;
 }
 
+static fathom_status say_how_to_go_on(const struct run_state *r, struct error *err) {
+    struct text directory = {0};
+    text_append_shell_word(&directory, r->options->out);
+    fathom_status status =
+        error_set(err, FATHOM_INTERRUPTED,
+                  "saved at step %lld; continue with: fathom pretrain --resume --out %s",
+                  (long long)r->step, text_data(&directory));
+    text_free(&directory);
+    return status;
+}
+
 static fathom_status run_steps(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     r->started = clock_seconds();
@@ -244,9 +261,7 @@ static fathom_status run_steps(struct run_state *r, struct error *err) {
         if (is_due) TRY(save(r, err));
         if (!interrupt_requested() || r->step == o->steps) continue;
         TRY(save(r, err));
-        RAISE(FATHOM_INTERRUPTED,
-              "saved at step %lld; continue with: fathom pretrain --resume --out %s",
-              (long long)r->step, o->out);
+        return say_how_to_go_on(r, err);
     }
     return save(r, err);
 }
@@ -265,7 +280,8 @@ static void show_curve(struct run_state *r) {
 
 fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
                            struct error *err) {
-    struct run_state r = {.options = options, .device = device, .log = &device->engine->log};
+    struct run_state r = {
+        .options = options, .device = device, .log = &device->engine->log, .lock = -1};
     fathom_status status = start(&r, err);
     if (status == FATHOM_OK) status = run_steps(&r, err);
     if (status == FATHOM_OK) show_curve(&r);

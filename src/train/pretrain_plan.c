@@ -10,7 +10,7 @@
 
 /* Share of the multiply-add peak that whole steps reach here (docs/training.md has measurements);
  * only for the estimate of time. */
-static const double expected_share = 0.4;
+static const double expected_share = 0.55;
 
 enum { CHECKPOINT_BUFFER = 3 << 20 /* copies between files and the device, see model/files.c */ };
 

@@ -428,6 +428,18 @@ static void hashes_are_those_of_xxh3_in_one_piece_or_many(void) {
     checksum_free(NULL);
 }
 
+static void a_directory_is_locked_once(void) {
+    int first, second;
+    CHECK_OK(directory_lock(&first, harness_directory(), &err), &err);
+    CHECK_EQ(directory_lock(&second, harness_directory(), &err), FATHOM_EXISTS);
+    CHECK_EQ(second, -1);
+    CHECK_HAS(err.text, "another process is writing there");
+    directory_unlock(first);
+    CHECK_OK(directory_lock(&second, harness_directory(), &err), &err);
+    directory_unlock(second);
+    CHECK_EQ(directory_lock(&first, "/nothing/there", &err), FATHOM_IO);
+}
+
 static const struct test tests[] = {
     TEST(a_map_holds_the_file),
     TEST(what_cannot_be_read_is_named),
@@ -452,6 +464,7 @@ static const struct test tests[] = {
     TEST(an_aborted_directory_leaves_nothing),
     TEST(a_crashed_run_s_leftovers_are_cleared),
     TEST(a_directory_in_an_unwritable_place_is_refused),
+    TEST(a_directory_is_locked_once),
     TEST(hashes_are_those_of_xxh3_in_one_piece_or_many),
 };
 HARNESS_MAIN(tests)

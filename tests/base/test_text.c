@@ -267,10 +267,22 @@ static void prefixes_are_what_can_be_completed(void) {
     }
 }
 
+static void words_of_a_shell_are_quoted_where_needed(void) {
+    struct text text = {0};
+    const char *words[] = {"runs/a-1.2", "a cut", "it's", "", "$HOME", "a\nb"};
+    for (int i = 0; i < 6; i++) {
+        text_append_shell_word(&text, words[i]);
+        text_append_char(&text, ';');
+    }
+    CHECK_STR(text_data(&text), "runs/a-1.2;'a cut';'it'\\''s';'';'$HOME';'a\nb';");
+    text_free(&text);
+}
+
 static const struct test tests[] = {
     TEST(a_text_grows_and_keeps_its_end),
     TEST(printf_appends_any_length),
     TEST(a_failure_latches_until_cleared),
+    TEST(words_of_a_shell_are_quoted_where_needed),
     TEST(string_helpers_handle_short_strings),
     TEST(what_is_no_number_is_refused),
     TEST(integers_are_read_up_to_their_limits),

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Help, the choice of an instruction set, and standard output that cannot be written.
 # shellcheck source-path=SCRIPTDIR source=lib.bash
+completion=$(dirname "$(realpath "$0")")/../../programs/completion.bash
 . "$(dirname "$0")/lib.bash"
 
 # ---- help ----
@@ -21,6 +22,31 @@ check "--help shows the usage" says "$out" '^usage: fathom COMMAND'
 listed=$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$out" | sort | tr '\n' ' ')
 check "--help lists the commands that are tested here" \
     test "$listed" = "bench data eval generate init inspect logits pretrain tokenizer "
+
+# ---- the same for a shell and for man ----
+works "help --words" help --words
+check "help --words lists the commands" \
+    test "$(sort "$out" | tr '\n' ' ')" = "bench data eval generate help init inspect logits pretrain tokenizer "
+works "help --words data" help --words data
+check "help --words data lists its commands" test "$(tr '\n' ' ' <"$out")" = "synth build show "
+works "help --words init" help --words init
+check "help --words init lists its options" says "$out" '^--init-std$'
+works "help --man data build" help --man data build
+check "help --man is a page" says "$out" '^\.TH "FATHOM data build" 1$'
+refuses "a man page of a group" 2 'data is a group' help --man data
+refuses "a man page of nothing" 2 'help --man needs a command' help --man
+
+completed() { # WORD... : what the shell offers behind these words
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _fathom
+    echo "${COMPREPLY[*]}"
+}
+# shellcheck source=../../programs/completion.bash
+. "$completion"
+check "completion offers commands" test "$(completed "$FATHOM" pre)" = pretrain
+check "completion offers commands of a group" test "$(completed "$FATHOM" data s)" = "synth show"
+check "completion offers options" test "$(completed "$FATHOM" data build --held)" = --heldout
+check "completion leaves values to file names" test -z "$(completed "$FATHOM" init --out re)"
 works "--version" --version
 check "--version tells it" says "$out" '^fathom [0-9]+\.[0-9]+\.[0-9]+$'
 
