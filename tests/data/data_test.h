@@ -1,5 +1,4 @@
-/* Files of a test: paths in its directory, whole files in and out, packed bytes. What these return
- * is kept until the process of the test ends. */
+/* Files written for a test, and packed bytes; what is returned lives until the test ends. */
 #ifndef DATA_TEST_H
 #define DATA_TEST_H
 
@@ -8,33 +7,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "files.h"
 #include "harness.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
-
-/* Holds a pointer to a block, so that it does not count as leaked. */
-static inline void *keep(void *block) {
-    static void *kept[4096];
-    static size_t count;
-    CHECK(count < sizeof kept / sizeof kept[0]);
-    return kept[count++] = block;
-}
-
-static inline const char *test_path(const char *name) {
-    struct error err;
-    char *path = NULL;
-    CHECK_OK(path_join(&path, harness_directory(), name, &err), &err);
-    return keep(path);
-}
-
-static inline char *load(const char *path, size_t *size) {
-    struct error err;
-    char *bytes = NULL;
-    CHECK_OK(file_read(path, (size_t)1 << 30, &bytes, size, &err), &err);
-    return keep(bytes);
-}
 
 static inline const char *store(const char *name, const void *bytes, size_t size) {
     const char *path = test_path(name);
@@ -56,7 +34,7 @@ struct packed {
 
 static inline struct packed pack_gzip(const void *bytes, size_t size) {
     enum { GZIP = 15 + 16 };
-    struct packed packed = {keep(malloc(size + 1000)), 0};
+    struct packed packed = {harness_keep(malloc(size + 1000)), 0};
     z_stream stream = {.next_in = (unsigned char *)(uintptr_t)bytes,
                        .avail_in = (uInt)size,
                        .next_out = packed.bytes,
@@ -70,7 +48,7 @@ static inline struct packed pack_gzip(const void *bytes, size_t size) {
 
 static inline struct packed pack_zstd(const void *bytes, size_t size, int window_log) {
     size_t bound = ZSTD_compressBound(size);
-    struct packed packed = {keep(malloc(bound)), 0};
+    struct packed packed = {harness_keep(malloc(bound)), 0};
     ZSTD_CCtx *context = ZSTD_createCCtx();
     ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
     ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);

@@ -226,7 +226,7 @@ static void damaged_packing_is_noticed(void) {
 /* --long=27 repeats a block that lies 100 MB back; a larger window is refused with advice. */
 static void long_zstd_windows_are_read(void) {
     const size_t size = (size_t)100 << 20;
-    unsigned char *bytes = keep(calloc(size, 1));
+    unsigned char *bytes = harness_keep(calloc(size, 1));
     for (size_t i = 0; i < 4096; i++)
         bytes[i] = bytes[size - 4096 + i] = (unsigned char)(i * i >> 3);
     struct packed zstd = pack_zstd(bytes, size, 27);

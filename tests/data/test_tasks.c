@@ -428,7 +428,7 @@ static void check_list(const char *thought, const char *beginning, const char *w
 
 /* The three ways of going through a word, written down again. */
 static void check_walks(const struct task_problem *p, const char *thought) {
-    char running[256] = "", yesno[256] = "", numbered[256] = "", beginning[16];
+    char running[256] = "", yesno[256] = "", numbered[256] = "", beginning[32];
     size_t r = 0, y = 0, n = 0;
     int count = 0;
     for (int i = 0; p->word[i]; i++) {

@@ -24,8 +24,8 @@ static struct raw raw_file(const char *header, size_t data_size) {
 
 static fathom_status open_raw(struct safetensors **st, const char *header, size_t data_size) {
     struct raw raw = raw_file(header, data_size);
-    return safetensors_open_memory(st, copy_exact(raw.bytes, raw.size), raw.size, "x.safetensors",
-                                   &err);
+    return safetensors_open_memory(st, harness_keep(copy_exact(raw.bytes, raw.size)), raw.size,
+                                   "x.safetensors", &err);
 }
 
 static void refuses(const char *header, size_t data_size, fathom_status expected,

@@ -205,6 +205,7 @@ static void an_aborted_dataset_leaves_nothing(void) {
     CHECK(path_exists(temporary));
     shard_writer_abort(writer);
     CHECK(!path_exists(temporary));
+    mem_free(temporary);
     CHECK(!path_exists(dataset()));
 }
 
@@ -391,6 +392,7 @@ static void meta_refused(const char *from, const char *to, fathom_status expecte
     CHECK_STATUS(shard_set_open(&set, dataset(), SHARD_TRAIN, &err), expected);
     CHECK_HAS(err.text, words);
     store(test_path("data/meta.json"), meta, size);
+    text_free(&changed);
 }
 
 static void a_lying_meta_json_is_refused(void) {

@@ -1,10 +1,13 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,8 +15,9 @@
 #include "base/file.h"
 #include "base/text.h"
 
-/* A child tells its outcome by its exit status and, for the summary, a line in a pipe. */
-enum outcome { OUTCOME_PASSED = 0, OUTCOME_FAILED = 70, OUTCOME_SKIPPED = 71 };
+/* A child tells its outcome by its exit status and, for the summary, a line in a pipe. None is 0:
+ * code under test that calls exit() has not passed. */
+enum outcome { OUTCOME_FAILED = 70, OUTCOME_SKIPPED = 71, OUTCOME_PASSED = 72 };
 enum { MESSAGE_MAX = 2048 };
 static const double default_limit = 120;
 
@@ -42,10 +46,25 @@ static void send_words(const char *format, ...) {
     va_end(args);
 }
 
+void *harness_keep(void *block) {
+    static void **kept;
+    static size_t count, capacity;
+    if (count == capacity) {
+        capacity = 2 * capacity + 64;
+        kept = realloc(kept, capacity * sizeof *kept);
+        if (!kept) abort();
+    }
+    return kept[count++] = block;
+}
+
+/* Present in builds with the address sanitizer only: true when memory has leaked so far. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 static _Noreturn void leave(enum outcome outcome) {
     fflush(NULL);
     if (directory[0]) path_remove(directory, NULL);
-    _exit((int)outcome);
+    bool is_forked = message_fd >= 0;
+    _exit(outcome == OUTCOME_PASSED && !is_forked ? 0 : (int)outcome);
 }
 
 void harness_fail(const char *file, int line, const char *format, ...) {
@@ -73,15 +92,24 @@ void harness_context(const char *format, ...) {
     va_end(args);
 }
 
+/* The directory of the test that runs in process `child`; its parent removes it even after a crash.
+ */
+static void name_directory(char name[sizeof directory], pid_t child) {
+    const char *base = getenv("TMPDIR");
+    snprintf(name, sizeof directory, "%s/fathom-test-%ld", base && *base ? base : "/tmp",
+             (long)child);
+}
+
 const char *harness_directory(void) {
     if (directory[0]) return directory;
-    const char *base = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%s/fathom-test-XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(directory)) {
-        const char *reason = strerror(errno);
-        directory[0] = 0;
-        harness_fail(__FILE__, __LINE__, "no directory for the test's files: %s", reason);
-    }
+    char name[sizeof directory];
+    struct error err = {0};
+    name_directory(name, getpid());
+    if (path_remove(name, &err) != FATHOM_OK)
+        harness_fail(__FILE__, __LINE__, "a directory that an earlier test left: %s", err.text);
+    if (mkdir(name, 0700) != 0)
+        harness_fail(__FILE__, __LINE__, "%s: cannot be made: %s", name, strerror(errno));
+    memcpy(directory, name, sizeof directory);
     return directory;
 }
 
@@ -101,26 +129,42 @@ struct tally {
 
 static void run_here(const struct test *test) {
     test->run();
+    if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check()) {
+        send_words("memory was not freed; LeakSanitizer's report says where it came from");
+        leave(OUTCOME_FAILED);
+    }
     leave(OUTCOME_PASSED);
 }
 
-/* Forks; the child's messages arrive on *messages. */
+static _Noreturn void run_as_child(const struct test *test, int fd) {
+    double limit = test->time_limit > 0 ? test->time_limit : default_limit;
+    const char *scale = getenv("FATHOM_TEST_TIME_SCALE"); /* sanitizers and valgrind are slow */
+    if (scale) limit *= atof(scale) > 0 ? atof(scale) : 1;
+    message_fd = fd;
+    alarm((unsigned)limit + 1);
+    run_here(test);
+    abort();
+}
+
+/* Forks; the child's messages arrive on *messages. The child leads a process group of its own, so
+ * that what it started can be ended with it, and it ends when this process does. */
 static pid_t start(const struct test *test, int *messages) {
     int ends[2];
-    if (pipe(ends) != 0) return -1;
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        double limit = test->time_limit > 0 ? test->time_limit : default_limit;
         close(ends[0]);
-        message_fd = ends[1];
-        const char *scale = getenv("FATHOM_TEST_TIME_SCALE"); /* sanitizers and valgrind are slow */
-        if (scale) limit *= atof(scale) > 0 ? atof(scale) : 1;
-        alarm((unsigned)limit + 1);
-        run_here(test);
+        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        run_as_child(test, ends[1]);
     }
     close(ends[1]);
     *messages = ends[0];
+    if (child < 0)
+        close(ends[0]);
+    else
+        setpgid(child, child); /* here too: whichever of the two is first */
     return child;
 }
 
@@ -157,8 +201,9 @@ static void judge(const struct test *test, int status, const char *message, doub
 }
 
 static void run_forked(const struct test *test, struct tally *tally) {
-    char message[MESSAGE_MAX];
+    char message[MESSAGE_MAX], left[sizeof directory];
     int messages = -1, status = 0;
+    siginfo_t ended;
     double begin = clock_seconds();
     pid_t child = start(test, &messages);
     if (child < 0) {
@@ -166,9 +211,15 @@ static void run_forked(const struct test *test, struct tally *tally) {
         printf("FAILED  %s: cannot fork: %s\n", test->name, strerror(errno));
         return;
     }
-    read_message(messages, message);
+    /* Reaped only after its group is ended, so that the group's number is still its own. Nobody
+     * reads until then: a message fits in the pipe. */
+    while (waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR) continue;
+    kill(-child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    read_message(messages, message);
     close(messages);
+    name_directory(left, child);
+    path_remove(left, NULL);
     judge(test, status, message, clock_seconds() - begin, tally);
 }
 

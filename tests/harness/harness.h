@@ -42,6 +42,9 @@ _Noreturn void harness_skip(const char *format, ...) __attribute__((format(print
 /* Prefix for the failures of the block that follows ("V=17 isa=avx2"); "" to end. */
 void harness_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The block, held by the harness until the test ends, so that it does not count as leaked. */
+void *harness_keep(void *block);
+
 /* A fresh directory for the current test's files, removed when the test ends. */
 const char *harness_directory(void);
 /* A path under shared/ (beside the project's root), or ends the test as skipped, saying so. */

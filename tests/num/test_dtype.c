@@ -159,14 +159,14 @@ static void every_dtype_has_size_and_name(void) {
 
 static struct error failure;
 
-static const struct safetensors *numbers(void) {
+static struct safetensors *numbers(void) {
     struct safetensors *st = NULL;
     CHECK_OK(safetensors_open(&st, harness_shared("goldens/number/fp8.safetensors"), &failure),
              &failure);
     return st;
 }
 
-/* The elements of a golden tensor, aligned; never freed: a test is a process. */
+/* The elements of a golden tensor, aligned; they stay until the test ends. */
 static void *golden(const struct safetensors *st, const char *name, enum dtype dtype,
                     size_t *count) {
     const struct safetensors_entry *entry = NULL;
@@ -176,7 +176,7 @@ static void *golden(const struct safetensors *st, const char *name, enum dtype d
     CHECK_OK(mem_new(&copy, entry->size, 1, name, &failure), &failure);
     memcpy(copy, entry->data, entry->size);
     if (count) *count = (size_t)safetensors_elements(entry);
-    return copy;
+    return harness_keep(copy);
 }
 
 static float decode_e5m2(uint32_t code) { return e5m2_to_f32((uint8_t)code); }
@@ -191,7 +191,7 @@ static void decode_tables_match_the_goldens(void) {
                   {"ue8m0.decode", decode_ue8m0},
                   {"f16.decode", decode_f16},
                   {"bf16.decode", decode_bf16}};
-    const struct safetensors *st = numbers();
+    struct safetensors *st = numbers();
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
         size_t count;
         const float *table = golden(st, tables[t].name, DTYPE_F32, &count);
@@ -201,10 +201,11 @@ static void decode_tables_match_the_goldens(void) {
             CHECK(is_same(tables[t].decode(code), table[code]));
         }
     }
+    safetensors_close(st);
 }
 
 static void encodings_match_the_goldens(void) {
-    const struct safetensors *st = numbers();
+    struct safetensors *st = numbers();
     size_t count;
     const float *input = golden(st, "e4m3.encode_input", DTYPE_F32, &count);
     const uint8_t *e4m3 = golden(st, "e4m3.encode", DTYPE_U8, NULL);
@@ -228,6 +229,7 @@ static void encodings_match_the_goldens(void) {
             CHECK_EQ(f32_to_bf16(input[i]), bf16[i]);
         }
     }
+    safetensors_close(st);
 }
 
 enum { GEMM_N = 37, GEMM_M = 200, GEMM_C = 384, GEMM_BLOCKS = 3 };
@@ -246,7 +248,7 @@ static float scaled_product(const uint8_t *x, const float *x_scale, const uint8_
 }
 
 static void block_scaling_and_its_product_match_the_goldens(void) {
-    const struct safetensors *st = numbers();
+    struct safetensors *st = numbers();
     const float *x = golden(st, "gemm.x", DTYPE_F32, NULL);
     const float *w = golden(st, "gemm.w", DTYPE_F32, NULL);
     const float *y = golden(st, "gemm.y", DTYPE_F32, NULL);
@@ -272,6 +274,7 @@ static void block_scaling_and_its_product_match_the_goldens(void) {
     double rms = sqrt(square / (GEMM_N * GEMM_M));
     CHECK(rms > 0);
     CHECK_NEAR(worst / rms, 0, 2e-6);
+    safetensors_close(st);
 }
 
 static void dequantized_blocks_are_within_half_a_step(void) {

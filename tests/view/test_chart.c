@@ -121,6 +121,7 @@ static void empty_charts_and_tiny_sizes_are_drawn(void) {
     struct text out = {0};
     chart_svg(&line, 1, 1, &out);
     check_svg(text_data(&out));
+    text_free(&out);
 }
 
 /* The ticks of an axis over [low, high], as labels. */
