@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: all deps quickstart quickstart-ci check check-build check-long bench fuzz install format \
+.PHONY: all deps quickstart quickstart-ci check check-build check-long check-transformers bench fuzz install format \
         lint clean help
 
 all: deps
@@ -16,6 +16,7 @@ help:
 	@echo 'make check           build with warnings as errors, run every test'
 	@echo 'make check-build     build the tests only'
 	@echo 'make check-long      every test under sanitizers; layout and layer rules'
+	@echo 'make check-transformers  what we write loads in transformers (PYTHON=a Python that has it)'
 	@echo 'make bench           limits of this machine, operations and training against them'
 	@echo 'make fuzz            fuzz each target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds'
 	@echo 'make install         into PREFIX=$(PREFIX) (DESTDIR is honoured)'
@@ -40,6 +41,9 @@ check-build: deps
 check-long:
 	@tools/install_deps.sh long
 	@tools/check_long.sh
+
+check-transformers: all
+	tools/check_transformers.sh
 
 bench: all
 	build/release/fathom bench machine

@@ -5,17 +5,16 @@
 #include "base/memory.h"
 #include "ops/optimizer.h"
 
-static int64_t chunks_of(int64_t count) { return (count + SUMSQ_CHUNK - 1) / SUMSQ_CHUNK; }
-
-static int64_t all_chunks(const struct param_list *list) {
-    int64_t chunks = 0;
-    for (int group = 0; group < GROUP_STATE; group++) chunks += chunks_of(list->group_size[group]);
-    return chunks;
+static int64_t all_partials(const struct param_list *list) {
+    struct tensor groups[GROUP_STATE];
+    for (int group = 0; group < GROUP_STATE; group++)
+        groups[group] = tensor_of(NULL, DTYPE_F32, 1, list->group_size[group]);
+    return ops_norm_partials(groups, GROUP_STATE);
 }
 
 size_t optimizer_bytes(const struct param_list *list, enum dtype compute) {
     int64_t elements = list->group_size[GROUP_DENSE] + list->group_size[GROUP_EXPERT];
-    return 2 * (size_t)elements * dtype_size(compute) + (size_t)all_chunks(list) * sizeof(double);
+    return 2 * (size_t)elements * dtype_size(compute) + (size_t)all_partials(list) * sizeof(double);
 }
 
 /* Index of a parameter's expert among all MoE layers' experts, or -1. */
@@ -57,12 +56,12 @@ static fathom_status optimizer_fill(struct optimizer *o, struct error *err) {
         stream_zero(&stream, o->m[group], bytes);
         stream_zero(&stream, o->v[group], bytes);
     }
-    o->partial_count = all_chunks(list);
+    const int64_t partials = all_partials(list);
     void *partial = NULL;
-    TRY(device_allocate(device, &partial, (size_t)o->partial_count * sizeof(double),
-                        "the gradient norm", err));
+    TRY(device_allocate(device, &partial, (size_t)partials * sizeof(double), "the gradient norm",
+                        err));
     o->partial = partial;
-    TRY(MEM_NEW(&o->partial_host, o->partial_count, "the gradient norm", err));
+    TRY(MEM_NEW(&o->partial_host, partials, "the gradient norm", err));
     TRY(MEM_NEW(&o->ranges, list->count, "the optimizer", err));
     o->expert_count = o->model->loads_count;
     TRY(MEM_NEW(&o->expert_steps, o->expert_count, "the optimizer", err));
@@ -103,33 +102,26 @@ static struct tensor flat(const struct optimizer *o, void *block, int64_t offset
     return tensor_of((char *)block + (size_t)offset * dtype_size(dtype), dtype, 1, count);
 }
 
+static double norm_of(struct optimizer *o, struct stream *stream, const struct tensor *tensors,
+                      int64_t count) {
+    return ops_norm(stream, &(struct op_norm){.tensors = tensors,
+                                              .count = count,
+                                              .partial = o->partial,
+                                              .host = o->partial_host});
+}
+
 fathom_status optimizer_grad_norm(struct optimizer *o, struct stream *stream, double *norm,
                                   struct error *err) {
-    int64_t at = 0;
-    for (int group = 0; group < GROUP_STATE; group++) {
-        int64_t size = o->model->params.group_size[group];
-        if (size == 0) continue;
-        ops_sumsq(stream, &(struct op_sumsq){.partial = o->partial + at,
-                                             .x = flat(o, o->model->grads[group], 0, size)});
-        at += chunks_of(size);
-    }
-    stream_download(stream, o->partial_host, o->partial, (size_t)o->partial_count * sizeof(double));
-    TRY(stream_check(stream, err));
-    double sum = 0;
-    for (int64_t i = 0; i < o->partial_count; i++) sum += o->partial_host[i];
-    *norm = sqrt(sum);
-    return FATHOM_OK;
+    struct tensor groups[GROUP_STATE];
+    for (int group = 0; group < GROUP_STATE; group++)
+        groups[group] = flat(o, o->model->grads[group], 0, o->model->params.group_size[group]);
+    *norm = norm_of(o, stream, groups, GROUP_STATE);
+    return stream_check(stream, err);
 }
 
 bool optimizer_grad_is_finite(struct optimizer *o, struct stream *stream, const struct param *p) {
-    int64_t chunks = chunks_of(param_count(p)); /* of one tensor: fewer than of its group */
-    ops_sumsq(stream, &(struct op_sumsq){
-                          .partial = o->partial,
-                          .x = flat(o, o->model->grads[p->group], p->offset, param_count(p))});
-    stream_download(stream, o->partial_host, o->partial, (size_t)chunks * sizeof(double));
-    double sum = 0;
-    for (int64_t i = 0; i < chunks; i++) sum += o->partial_host[i];
-    return isfinite(sum);
+    const struct tensor grad = flat(o, o->model->grads[p->group], p->offset, param_count(p));
+    return isfinite(norm_of(o, stream, &grad, 1));
 }
 
 static int64_t steps_of(const struct optimizer *o, const struct optimizer_range *r) {

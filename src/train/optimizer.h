@@ -31,7 +31,6 @@ struct optimizer {
     int64_t range_count;
     double *partial; /* chunk sums of the gradient norm, device */
     double *partial_host;
-    int64_t partial_count;
     int64_t steps;         /* updates so far: t of the bias correction */
     int64_t *expert_steps; /* [MoE layers * E] the same of each expert */
     int64_t expert_count;  /* MoE layers * E */
