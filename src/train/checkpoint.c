@@ -18,7 +18,7 @@ static const char *const carried_files[] = {"tokenizer.json", "tokenizer_config.
 enum { CARRIED_COUNT = sizeof carried_files / sizeof carried_files[0] };
 static const char step_prefix[] = "step-";
 static const char weights_hash[] = "weights.xxh3";
-static const char expert_steps[] = "adam_steps.experts";
+static const char adam_steps[] = "adam_steps"; /* the updates of the whole, then of each expert */
 
 /* ---- names ---- */
 
@@ -72,12 +72,81 @@ static fathom_status step_path(char **path, const char *run, int64_t step, struc
     return path_join(path, run, name, err);
 }
 
-fathom_status checkpoint_newest(char **path, const char *run, struct error *err) {
+/* The largest step below `before` that a run has a checkpoint of, or -1. */
+static fathom_status newest_step(int64_t *step, const char *run, int64_t before,
+                                 struct error *err) {
     struct step_list list = {0};
-    *path = NULL;
     fathom_status status = step_list_read(&list, run, err);
-    if (status == FATHOM_OK && list.count > 0)
-        status = step_path(path, run, list.steps[list.count - 1], err);
+    while (list.count > 0 && list.steps[list.count - 1] >= before) list.count--;
+    *step = list.count > 0 ? list.steps[list.count - 1] : -1;
+    mem_free(list.steps);
+    return status;
+}
+
+bool checkpoint_exists(const char *run) {
+    int64_t step = -1;
+    return newest_step(&step, run, INT64_MAX, NULL) == FATHOM_OK && step >= 0;
+}
+
+static fathom_status open_step(struct checkpoint *out, const char *run, int64_t step,
+                               struct error *err) {
+    char *path = NULL;
+    *out = (struct checkpoint){.step = step};
+    fathom_status status = step_path(&out->path, run, step, err);
+    if (status == FATHOM_OK) status = path_join(&path, out->path, "state", err);
+    if (status == FATHOM_OK) status = state_open(&out->state, path, err);
+    mem_free(path);
+    if (status != FATHOM_OK) checkpoint_close(out);
+    return status;
+}
+
+fathom_status checkpoint_open(struct checkpoint *out, const char *run, int64_t before,
+                              struct error *err) {
+    fathom_status newest = FATHOM_OK;
+    for (;;) {
+        int64_t step = -1;
+        TRY(newest_step(&step, run, before, err));
+        if (step < 0 && newest != FATHOM_OK) return newest;
+        if (step < 0) RAISE(FATHOM_BAD_INPUT, "%s: no checkpoint to resume from", run);
+        fathom_status status = open_step(out, run, step, newest == FATHOM_OK ? err : NULL);
+        if (!checkpoint_is_damage(status)) return status;
+        if (newest == FATHOM_OK) newest = status;
+        before = step;
+    }
+}
+
+void checkpoint_close(struct checkpoint *checkpoint) {
+    state_close(checkpoint->state);
+    mem_free(checkpoint->path);
+    *checkpoint = (struct checkpoint){0};
+}
+
+bool checkpoint_is_damage(fathom_status status) {
+    return status == FATHOM_BAD_INPUT || status == FATHOM_IO;
+}
+
+static fathom_status set_one_aside(const char *path, struct error *err) {
+    struct text aside = {0};
+    text_printf(&aside, "%s.damaged", path);
+    fathom_status status = text_check(&aside, err);
+    if (status == FATHOM_OK) status = path_remove(text_data(&aside), err);
+    if (status == FATHOM_OK && rename(path, text_data(&aside)) != 0)
+        status =
+            error_set_errno(err, errno, "%s: cannot be renamed to %s", path, text_data(&aside));
+    text_free(&aside);
+    return status;
+}
+
+fathom_status checkpoint_set_aside(const char *run, int64_t step, struct error *err) {
+    struct step_list list = {0};
+    fathom_status status = step_list_read(&list, run, err);
+    for (size_t i = 0; status == FATHOM_OK && i < list.count; i++) {
+        char *path = NULL;
+        if (list.steps[i] <= step) continue;
+        status = step_path(&path, run, list.steps[i], err);
+        if (status == FATHOM_OK) status = set_one_aside(path, err);
+        mem_free(path);
+    }
     mem_free(list.steps);
     return status;
 }
@@ -152,11 +221,13 @@ static fathom_status publish(const char *checkpoint, const char *run, struct err
     return status;
 }
 
-static fathom_status remove_old(const char *run, int64_t keep, struct error *err) {
+static fathom_status remove_old(const struct checkpoint_options *o, struct error *err) {
     struct step_list list = {0};
+    const char *run = o->run;
     fathom_status status = step_list_read(&list, run, err);
-    for (size_t i = 0; status == FATHOM_OK && i + (size_t)keep < list.count; i++) {
+    for (size_t i = 0; status == FATHOM_OK && i + (size_t)o->keep < list.count; i++) {
         char *path = NULL;
+        if (o->keep_every > 0 && list.steps[i] % o->keep_every == 0) continue;
         status = step_path(&path, run, list.steps[i], err);
         if (status == FATHOM_OK) status = path_remove(path, err);
         mem_free(path);
@@ -192,8 +263,8 @@ static fathom_status fetch(struct stream *stream, struct tensor from, void *buff
 static fathom_status state_declare(struct state_save *s, struct error *err) {
     const struct param_list *list = &s->model->params;
     TRY(state_writer_declare(s->writer, weights_hash, DTYPE_U64, 1, &list->count, err));
-    TRY(state_writer_declare(s->writer, expert_steps, DTYPE_I64, 1, &s->optimizer->expert_count,
-                             err));
+    const int64_t counts = 1 + s->optimizer->expert_count;
+    TRY(state_writer_declare(s->writer, adam_steps, DTYPE_I64, 1, &counts, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
             const struct param *p = &list->items[i];
@@ -221,7 +292,8 @@ static fathom_status state_put(struct state_save *s, struct error *err) {
     const struct param_list *list = &s->model->params;
     TRY(hash_weights(s->model, &s->stream, s->buffer, s->hashes, err));
     TRY(state_writer_put(s->writer, weights_hash, 0, s->hashes, list->count, err));
-    TRY(state_writer_put(s->writer, expert_steps, 0, s->optimizer->expert_steps,
+    TRY(state_writer_put(s->writer, adam_steps, 0, &s->optimizer->steps, 1, err));
+    TRY(state_writer_put(s->writer, adam_steps, 1, s->optimizer->expert_steps,
                          s->optimizer->expert_count, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
@@ -300,7 +372,7 @@ fathom_status checkpoint_save(const struct checkpoint_options *options, const st
             directory_abort(temporary);
     }
     if (status == FATHOM_OK) status = publish(path, options->run, err);
-    if (status == FATHOM_OK) status = remove_old(options->run, options->keep, err);
+    if (status == FATHOM_OK) status = remove_old(options, err);
     mem_free(path);
     return status;
 }
@@ -328,8 +400,9 @@ static fathom_status check_weights(const char *checkpoint, const struct state *s
 static fathom_status load_moments(const struct state *state, struct optimizer *optimizer,
                                   void *buffer, struct stream *stream, struct error *err) {
     const struct param_list *list = &optimizer->model->params;
-    TRY(state_verify_tensor(state, expert_steps, err));
-    TRY(state_read(state, expert_steps, DTYPE_I64, 0, optimizer->expert_count,
+    TRY(state_verify_tensor(state, adam_steps, err));
+    TRY(state_read(state, adam_steps, DTYPE_I64, 0, 1, &optimizer->steps, err));
+    TRY(state_read(state, adam_steps, DTYPE_I64, 1, optimizer->expert_count,
                    optimizer->expert_steps, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
@@ -347,21 +420,22 @@ static fathom_status load_moments(const struct state *state, struct optimizer *o
     return stream_check(stream, err);
 }
 
-fathom_status checkpoint_load(const char *checkpoint, const struct state *state,
-                              struct model *model, struct optimizer *optimizer, struct error *err) {
+fathom_status checkpoint_load(const struct checkpoint *checkpoint, struct model *model,
+                              struct optimizer *optimizer, struct error *err) {
+    const struct state *state = checkpoint->state;
     void *buffer = NULL;
     uint64_t *hashes = NULL, *recorded = NULL;
     struct stream stream;
     stream_init(&stream, model->device);
-    TRY(model_load(model, checkpoint, err));
+    TRY(model_load(model, checkpoint->path, err));
     fathom_status status = mem_new_raw(&buffer, (size_t)largest_param(&model->params),
                                        dtype_size(model->device->compute), "a checkpoint", err);
     if (status == FATHOM_OK) status = MEM_NEW(&hashes, model->params.count, "a checkpoint", err);
     if (status == FATHOM_OK) status = MEM_NEW(&recorded, model->params.count, "a checkpoint", err);
     if (status == FATHOM_OK)
-        status = check_weights(checkpoint, state, model, buffer, hashes, recorded, &stream, err);
+        status =
+            check_weights(checkpoint->path, state, model, buffer, hashes, recorded, &stream, err);
     if (status == FATHOM_OK) status = load_moments(state, optimizer, buffer, &stream, err);
-    if (status == FATHOM_OK) optimizer->steps = state_get_info(state)->step;
     mem_free(buffer);
     mem_free(hashes);
     mem_free(recorded);

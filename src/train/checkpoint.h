@@ -14,7 +14,8 @@ struct checkpoint_options {
     const char *run;          /* RUN */
     const char *files_from;   /* directory whose tokenizer and generation files are carried along */
     const char *options_json; /* the recorded options */
-    int64_t keep;             /* newest checkpoints that are kept; the others are removed */
+    int64_t keep;             /* newest checkpoints that are kept; the others are removed, */
+    int64_t keep_every;       /* but for those of steps that this divides; 0: none */
 };
 
 /* Saves the model and the optimizer after info->step steps, then removes old checkpoints. */
@@ -22,12 +23,29 @@ fathom_status checkpoint_save(const struct checkpoint_options *options, const st
                               const struct optimizer *optimizer, const struct state_info *info,
                               struct error *err);
 
-/* The newest complete checkpoint of a run, as a path (mem_free): NULL when there is none. */
-fathom_status checkpoint_newest(char **path, const char *run, struct error *err);
+bool checkpoint_exists(const char *run); /* of any step, damaged or not */
 
-/* Loads weights, router biases, moments and the update count; every tensor is compared with its
- * checksum. The caller reads step, data position and options from `state` before. */
-fathom_status checkpoint_load(const char *checkpoint, const struct state *state,
-                              struct model *model, struct optimizer *optimizer, struct error *err);
+/* A checkpoint that is being read. */
+struct checkpoint {
+    char *path;
+    int64_t step;
+    struct state *state;
+};
+/* Opens the newest checkpoint with a step below `before` whose state can be opened; what is damaged
+ * is passed over. Where none can, the error is the newest one's. */
+fathom_status checkpoint_open(struct checkpoint *out, const char *run, int64_t before,
+                              struct error *err);
+void checkpoint_close(struct checkpoint *checkpoint); /* safe on a zeroed one */
+/* Whether an error of opening or loading a checkpoint means that its files are damaged or missing,
+ * so that an older one may be tried. */
+bool checkpoint_is_damage(fathom_status status);
+/* Renames the checkpoints of steps above `step` to NAME.damaged, in place of one of that name, so
+ * that they are neither resumed from nor counted again. */
+fathom_status checkpoint_set_aside(const char *run, int64_t step, struct error *err);
+
+/* Loads weights, router biases, moments and update counts; every tensor is compared with its
+ * checksum. The caller reads step, data position and options from the state. */
+fathom_status checkpoint_load(const struct checkpoint *checkpoint, struct model *model,
+                              struct optimizer *optimizer, struct error *err);
 
 #endif

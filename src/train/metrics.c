@@ -1,6 +1,7 @@
 #include "train/metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +15,69 @@
 
 enum { MAX_METRICS_BYTES = 1 << 30 };
 
-struct metrics {
-    FILE *lines, *events;
-    struct text buffer;
-    int failure; /* errno of the first failed write */
+/* A file that is appended to in whole records: what a full disk cuts off is taken back, and stays
+ * pending until it can be written. */
+struct appender {
+    int fd;     /* -1: not open */
+    off_t size; /* of whole records */
+    struct text pending;
+    int failure; /* errno of the last try; 0: all is written */
 };
+
+struct metrics {
+    struct appender lines, events;
+    struct text buffer;
+};
+
+/* ---- appending ---- */
+
+static fathom_status appender_open(struct appender *a, const char *path, struct error *err) {
+    a->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (a->fd >= 0) a->size = lseek(a->fd, 0, SEEK_END);
+    if (a->fd < 0 || a->size < 0) return error_set_errno(err, errno, "%s: cannot be opened", path);
+    return FATHOM_OK;
+}
+
+static void appender_flush(struct appender *a) {
+    size_t done = 0;
+    a->failure = 0;
+    while (done < a->pending.size && a->failure == 0) {
+        ssize_t n = write(a->fd, a->pending.data + done, a->pending.size - done);
+        if (n > 0) done += (size_t)n;
+        if (n == 0) a->failure = ENOSPC;
+        if (n < 0 && errno != EINTR) a->failure = errno;
+    }
+    if (a->failure == 0) {
+        a->size += (off_t)done;
+        text_clear(&a->pending);
+    } else if (done > 0 && ftruncate(a->fd, a->size) != 0) {
+        /* The records stay torn: write what is missing of them. */
+        a->size += (off_t)done;
+        memmove(a->pending.data, a->pending.data + done, a->pending.size - done);
+        a->pending.size -= done;
+    }
+}
+
+static fathom_status appender_put(struct appender *a, const struct text *record,
+                                  struct error *err) {
+    TRY(text_check(record, err));
+    text_append(&a->pending, text_data(record), record->size);
+    TRY(text_check(&a->pending, err));
+    appender_flush(a);
+    return FATHOM_OK;
+}
+
+static fathom_status appender_sync(struct appender *a, const char *what, struct error *err) {
+    appender_flush(a);
+    if (a->failure == 0 && fsync(a->fd) != 0) a->failure = errno;
+    if (a->failure != 0) return error_set_errno(err, a->failure, "%s cannot be written", what);
+    return FATHOM_OK;
+}
+
+static void appender_close(struct appender *a) {
+    if (a->fd >= 0) close(a->fd);
+    text_free(&a->pending);
+}
 
 /* ---- opening ---- */
 
@@ -58,32 +117,24 @@ static fathom_status cut_lines(const char *path, int64_t last_step, struct error
     return FATHOM_OK;
 }
 
-static fathom_status open_append(FILE **out, const char *path, struct error *err) {
-    *out = fopen(path, "ae");
-    if (!*out) return error_set_errno(err, errno, "%s: cannot be opened", path);
-    return FATHOM_OK;
-}
-
 static fathom_status metrics_fill(struct metrics *m, const char *directory, int64_t last_step,
                                   struct error *err) {
     char name[128];
     char *path = NULL;
     TRY(path_join(&path, directory, "metrics.jsonl", err));
     fathom_status status = cut_lines(path, last_step, err);
-    if (status == FATHOM_OK) status = open_append(&m->lines, path, err);
+    if (status == FATHOM_OK) status = appender_open(&m->lines, path, err);
     mem_free(path);
     TRY(status);
 
     snprintf(name, sizeof name, "events.out.tfevents.%lld.fathom.%lld", (long long)clock_wall(),
              (long long)last_step);
     TRY(path_join(&path, directory, name, err));
-    status = open_append(&m->events, path, err);
+    status = appender_open(&m->events, path, err);
     mem_free(path);
     TRY(status);
     tensorboard_begin(&m->buffer, clock_wall());
-    if (fwrite(text_data(&m->buffer), 1, m->buffer.size, m->events) != m->buffer.size)
-        m->failure = errno;
-    return FATHOM_OK;
+    return appender_put(&m->events, &m->buffer, err);
 }
 
 fathom_status metrics_open(struct metrics **out, const char *directory, int64_t last_step,
@@ -91,6 +142,7 @@ fathom_status metrics_open(struct metrics **out, const char *directory, int64_t 
     struct metrics *m = NULL;
     *out = NULL;
     TRY(MEM_NEW(&m, 1, "metrics", err));
+    m->lines.fd = m->events.fd = -1;
     fathom_status status = metrics_fill(m, directory, last_step, err);
     if (status != FATHOM_OK)
         metrics_close(m);
@@ -101,8 +153,8 @@ fathom_status metrics_open(struct metrics **out, const char *directory, int64_t 
 
 void metrics_close(struct metrics *m) {
     if (!m) return;
-    if (m->lines) fclose(m->lines);
-    if (m->events) fclose(m->events);
+    appender_close(&m->lines);
+    appender_close(&m->events);
     text_free(&m->buffer);
     mem_free(m);
 }
@@ -173,29 +225,27 @@ static void put_event(struct text *out, const struct metrics_line *line, double 
     tensorboard_scalars(out, clock_wall(), line->step, scalars, count);
 }
 
-static void flush_to(struct metrics *m, FILE *file) {
-    bool is_written = fwrite(text_data(&m->buffer), 1, m->buffer.size, file) == m->buffer.size &&
-                      fflush(file) == 0;
-    if (!is_written && m->failure == 0) m->failure = errno;
-}
-
 fathom_status metrics_put(struct metrics *m, const struct metrics_line *line, struct error *err) {
     double tokens = line->tokens_per_step;
     text_clear(&m->buffer);
     put_line(&m->buffer, line, tokens);
-    flush_to(m, m->lines);
-    TRY(text_check(&m->buffer, err));
+    TRY(appender_put(&m->lines, &m->buffer, err));
     text_clear(&m->buffer);
     put_event(&m->buffer, line, tokens);
-    flush_to(m, m->events);
-    return text_check(&m->buffer, err);
+    return appender_put(&m->events, &m->buffer, err);
+}
+
+fathom_status metrics_put_skipped(struct metrics *m, int64_t step, int64_t tokens_seen,
+                                  const char *reason, struct error *err) {
+    text_clear(&m->buffer);
+    text_printf(&m->buffer, "{\"step\": %lld, \"tokens\": %lld, \"skipped\": ", (long long)step,
+                (long long)tokens_seen);
+    json_write_string(&m->buffer, reason, strlen(reason));
+    text_append_string(&m->buffer, "}\n");
+    return appender_put(&m->lines, &m->buffer, err);
 }
 
 fathom_status metrics_sync(struct metrics *m, struct error *err) {
-    if (m->failure == 0 && (fsync(fileno(m->lines)) != 0 || fsync(fileno(m->events)) != 0))
-        m->failure = errno;
-    int failure = m->failure;
-    m->failure = 0;
-    if (failure != 0) return error_set_errno(err, failure, "metrics cannot be written");
-    return FATHOM_OK;
+    TRY(appender_sync(&m->lines, "metrics.jsonl", err));
+    return appender_sync(&m->events, "the event file", err);
 }

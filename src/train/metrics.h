@@ -23,9 +23,14 @@ struct metrics;
  * dropped (0: a new run). */
 fathom_status metrics_open(struct metrics **out, const char *directory, int64_t last_step,
                            struct error *err);
+/* Fails for want of memory only: see metrics_sync. */
 fathom_status metrics_put(struct metrics *metrics, const struct metrics_line *line,
                           struct error *err);
-/* Flushes to disk; reports the first failed write since the last call. */
+/* The line of a step that was not trained on, with the reason. */
+fathom_status metrics_put_skipped(struct metrics *metrics, int64_t step, int64_t tokens_seen,
+                                  const char *reason, struct error *err);
+/* Flushes to disk. What could not be written before is kept in memory and tried again; it is an
+ * error only when it fails once more. */
 fathom_status metrics_sync(struct metrics *metrics, struct error *err);
 void metrics_close(struct metrics *metrics); /* accepts NULL */
 

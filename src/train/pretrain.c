@@ -28,9 +28,11 @@ struct run_state {
     struct text recorded;       /* the options as JSON */
     struct schedule schedule;
     double flops_per_token, peak;
-    int64_t step;       /* optimizer steps done */
-    int64_t saved_step; /* of the newest checkpoint; -1: none */
-    int lock;           /* of the run's directory; -1: none yet */
+    int64_t step;           /* optimizer steps done */
+    int64_t saved_step;     /* of the newest checkpoint; -1: none */
+    int64_t retry_at;       /* a checkpoint that could not be written is tried again at; 0: none */
+    int64_t skipped_in_row; /* steps that were not finite */
+    int lock;               /* of the run's directory; -1: none yet */
     double started;
     int64_t started_step;
 };
@@ -58,10 +60,7 @@ static fathom_status start_new(struct run_state *r, struct error *err) {
     TRY(path_join(&config, o->out, "config.json", err));
     bool is_taken = path_exists(config);
     mem_free(config);
-    char *checkpoint = NULL;
-    TRY(checkpoint_newest(&checkpoint, o->out, err));
-    is_taken |= checkpoint != NULL;
-    mem_free(checkpoint);
+    is_taken |= checkpoint_exists(o->out);
     if (is_taken)
         RAISE(FATHOM_EXISTS,
               "%s: there is a model or run already; continue it with --resume or choose another "
@@ -82,36 +81,49 @@ static fathom_status check_resumed(const struct run_state *r, const struct state
     return FATHOM_OK;
 }
 
-static fathom_status start_resumed(struct run_state *r, struct error *err) {
-    char *checkpoint = NULL, *path = NULL;
-    struct state *state = NULL;
-    TRY(checkpoint_newest(&checkpoint, r->options->out, err));
-    if (!checkpoint) RAISE(FATHOM_BAD_INPUT, "%s: no checkpoint to resume from", r->options->out);
-    fathom_status status = path_join(&path, checkpoint, "state", err);
-    if (status == FATHOM_OK) status = state_open(&state, path, err);
-    if (status == FATHOM_OK) status = check_resumed(r, state_get_info(state), err);
-    if (status == FATHOM_OK)
-        status = checkpoint_load(checkpoint, state, r->model, r->trainer->optimizer, err);
-    if (status == FATHOM_OK) {
-        r->step = r->saved_step = state_get_info(state)->step;
-        log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out, (long long)r->step);
+/* Loads the newest checkpoint that is whole. `fault` keeps what was wrong with a newer one. */
+static fathom_status load_newest(struct run_state *r, struct checkpoint *out, struct error *fault) {
+    for (int64_t before = INT64_MAX;;) {
+        struct error *first = fault->text[0] ? NULL : fault;
+        TRY(checkpoint_open(out, r->options->out, before, first));
+        first = fault->text[0] ? NULL : fault;
+        fathom_status status = checkpoint_load(out, r->model, r->trainer->optimizer, first);
+        if (status == FATHOM_OK) return FATHOM_OK;
+        before = out->step;
+        checkpoint_close(out);
+        if (!checkpoint_is_damage(status)) return status;
     }
-    state_close(state);
-    mem_free(path);
-    mem_free(checkpoint);
+}
+
+static fathom_status start_resumed(struct run_state *r, struct error *err) {
+    struct error fault = {0};
+    struct checkpoint checkpoint = {0};
+    fathom_status status = load_newest(r, &checkpoint, &fault);
+    if (status != FATHOM_OK) {
+        *err = fault;
+        return fault.status;
+    }
+    status = check_resumed(r, state_get_info(checkpoint.state), err);
+    if (status == FATHOM_OK) {
+        r->step = r->saved_step = checkpoint.step;
+        if (fault.text[0]) log_line(r->log, LOG_INFO, "passed over: %s", fault.text);
+        log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out, (long long)r->step);
+        status = checkpoint_set_aside(r->options->out, r->step, err);
+    }
+    checkpoint_close(&checkpoint);
     return status;
 }
 
 static fathom_status start(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct model_config config;
-    char *checkpoint = NULL;
+    struct checkpoint checkpoint = {0};
     if (o->resume) {
         TRY(directory_lock(&r->lock, o->out, err));
-        TRY(checkpoint_newest(&checkpoint, o->out, err));
+        TRY(checkpoint_open(&checkpoint, o->out, INT64_MAX, err));
     }
-    fathom_status status = config_read(&config, checkpoint ? checkpoint : o->model, err);
-    mem_free(checkpoint);
+    fathom_status status = config_read(&config, o->resume ? checkpoint.path : o->model, err);
+    checkpoint_close(&checkpoint);
     TRY(status);
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
     TRY(open_data(r, err));
@@ -139,6 +151,10 @@ static void run_close(struct run_state *r) {
     directory_unlock(r->lock);
 }
 
+static int64_t tokens_seen(const struct run_state *r) {
+    return r->step * r->options->batch * r->options->sequence_length;
+}
+
 /* ---- checkpoints ---- */
 
 static fathom_status save(struct run_state *r, struct error *err) {
@@ -146,9 +162,10 @@ static fathom_status save(struct run_state *r, struct error *err) {
     const struct checkpoint_options options = {.run = o->out,
                                                .files_from = o->resume ? o->out : o->model,
                                                .options_json = text_data(&r->recorded),
-                                               .keep = o->keep};
+                                               .keep = o->keep,
+                                               .keep_every = o->keep_every};
     const struct state_info info = {.step = r->step,
-                                    .tokens_seen = r->step * o->batch * o->sequence_length,
+                                    .tokens_seen = tokens_seen(r),
                                     .samples_seen = r->step * o->batch,
                                     .seed = (uint64_t)o->seed,
                                     .data_identity = shard_set_identity(r->train)};
@@ -156,6 +173,17 @@ static fathom_status save(struct run_state *r, struct error *err) {
     TRY(metrics_sync(r->metrics, err));
     TRY(checkpoint_save(&options, r->model, r->trainer->optimizer, &info, err));
     r->saved_step = r->step;
+    return FATHOM_OK;
+}
+
+/* On the way a failure to write is told, and tried again before long: the run goes on. */
+static fathom_status save_on_the_way(struct run_state *r, struct error *err) {
+    fathom_status status = save(r, err);
+    r->retry_at = 0;
+    if (status != FATHOM_IO) return status;
+    r->retry_at = r->step + 1 + r->options->save_every / 16;
+    log_line(r->log, LOG_INFO, "not saved: %s; training goes on, the next try is after step %lld",
+             err->text, (long long)r->retry_at);
     return FATHOM_OK;
 }
 
@@ -177,6 +205,20 @@ static fathom_status take_step(struct run_state *r, struct step_metrics *metrics
     }
     return trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->step),
                           schedule_bias_speed(&r->schedule, r->step), metrics, err);
+}
+
+/* A step that was not finite left the weights as they were: its place in the data is passed. */
+static fathom_status skip_step(struct run_state *r, struct error *err) {
+    enum { MOST_IN_ROW = 3 };
+    error_prefix(err, "step %lld", (long long)r->step + 1);
+    if (++r->skipped_in_row >= MOST_IN_ROW)
+        return error_prefix(err,
+                            "%d steps in a row were not finite; the last good checkpoint is "
+                            "that of step %lld",
+                            MOST_IN_ROW, (long long)r->saved_step);
+    log_line(r->log, LOG_INFO, "skipped: %s", err->text);
+    r->step++;
+    return metrics_put_skipped(r->metrics, r->step, tokens_seen(r), err->text, err);
 }
 
 /* Mean loss of the first held-out samples; NaN where there are none. */
@@ -218,8 +260,9 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     struct step_metrics metrics;
     double heldout = NAN, begin = clock_seconds();
     fathom_status status = take_step(r, &metrics, err);
-    if (status == FATHOM_NOT_FINITE) error_prefix(err, "step %lld", (long long)r->step + 1);
+    if (status == FATHOM_NOT_FINITE) return skip_step(r, err);
     TRY(status);
+    r->skipped_in_row = 0;
     double seconds = clock_seconds() - begin;
     r->step++;
     bool is_last = r->step == o->steps;
@@ -227,7 +270,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         TRY(measure_heldout(r, &heldout, err));
     const struct metrics_line line = {
         .step = r->step,
-        .tokens_seen = r->step * o->batch * o->sequence_length,
+        .tokens_seen = tokens_seen(r),
         .tokens_per_step = (double)(o->batch * o->sequence_length),
         .seconds = seconds,
         .flops = (double)(o->batch * o->sequence_length) * r->flops_per_token,
@@ -258,7 +301,7 @@ static fathom_status run_steps(struct run_state *r, struct error *err) {
     while (r->step < o->steps) {
         TRY(step_and_report(r, err));
         bool is_due = o->save_every > 0 && r->step % o->save_every == 0;
-        if (is_due) TRY(save(r, err));
+        if ((is_due || r->step == r->retry_at) && r->step < o->steps) TRY(save_on_the_way(r, err));
         if (!interrupt_requested() || r->step == o->steps) continue;
         TRY(save(r, err));
         return say_how_to_go_on(r, err);

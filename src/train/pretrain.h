@@ -26,12 +26,13 @@ struct pretrain_options {
     double beta1, beta2, eps, decay, clip;
     double mtp_first, mtp_last, mtp_until;
     double balance_alpha, bias_speed, bias_until;
-    int64_t save_every, keep;
+    int64_t save_every, keep, keep_every;
     int64_t heldout_every, heldout_sequences;
 };
 extern const struct option_table pretrain_table;
 
-/* Takes every option that was not given from the newest checkpoint's record; a given one that would
+/* Takes every option that was not given from the record of the newest checkpoint that can be read;
+ * a given one that would
  * change the run is FATHOM_USAGE and the differences are named. For --resume. */
 fathom_status pretrain_recall(struct pretrain_options *options, struct option_given *given,
                               struct error *err);
@@ -42,7 +43,12 @@ struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
 
 /* Runs to the last step. FATHOM_INTERRUPTED, saved, with the line to resume in the text, when a
- * signal asked for it. */
+ * signal asked for it.
+ *
+ * A step whose loss or gradient is not finite changes nothing but the position in the data; the
+ * third in a row is FATHOM_NOT_FINITE. A checkpoint that cannot be written on the way is tried
+ * again some steps later; the last one's failure is the run's. On resuming a damaged checkpoint is
+ * set aside for the one before it. */
 fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
                            struct error *err);
 /* Prints the plan to `out`: options, parameters, memory, FLOPs, expected speed. */

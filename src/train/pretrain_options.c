@@ -63,8 +63,10 @@ static const struct option rows[] = {
     {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N", "order of the samples", false, true},
     {"save-every", OPTION_INT, AT(save_every), 0, 1e12, "500", NULL, "N",
      "steps between checkpoints; 0: only at the end", false, false},
-    {"keep", OPTION_INT, AT(keep), 1, 1e6, "2", NULL, "N", "checkpoints that are kept", false,
-     false},
+    {"keep", OPTION_INT, AT(keep), 1, 1e6, "2", NULL, "N", "newest checkpoints that are kept",
+     false, false},
+    {"keep-every", OPTION_INT, AT(keep_every), 0, 1e12, "0", NULL, "N",
+     "steps between checkpoints that are kept for good; 0: none", false, false},
     {"heldout-every", OPTION_INT, AT(heldout_every), 0, 1e12, "100", NULL, "N",
      "steps between measurements of the held-out loss; 0: never", false, false},
     {"heldout-sequences", OPTION_INT, AT(heldout_sequences), 1, 1e9, "32", NULL, "N",
@@ -124,18 +126,12 @@ static fathom_status recall_from(struct pretrain_options *options, struct option
 
 fathom_status pretrain_recall(struct pretrain_options *options, struct option_given *given,
                               struct error *err) {
-    char *checkpoint = NULL, *path = NULL;
-    struct state *state = NULL;
+    struct checkpoint checkpoint;
     if (!options->out) RAISE(FATHOM_USAGE, "--resume needs --out DIR: the run to continue");
-    TRY(checkpoint_newest(&checkpoint, options->out, err));
-    if (!checkpoint) RAISE(FATHOM_BAD_INPUT, "%s: no checkpoint to resume from", options->out);
-    fathom_status status = path_join(&path, checkpoint, "state", err);
-    if (status == FATHOM_OK) status = state_open(&state, path, err);
-    if (status == FATHOM_OK) status = recall_from(options, given, state_options(state), err);
+    TRY(checkpoint_open(&checkpoint, options->out, INT64_MAX, err));
+    fathom_status status = recall_from(options, given, state_options(checkpoint.state), err);
     options->resume = true;
-    state_close(state);
-    mem_free(path);
-    mem_free(checkpoint);
+    checkpoint_close(&checkpoint);
     return status;
 }
 

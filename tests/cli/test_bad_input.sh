@@ -185,4 +185,17 @@ check "pretrain onto a full disk exits 1" test "$status" -eq 1
 check "pretrain onto a full disk says so" says "$err" '^fathom: .*new'
 check "pretrain onto a full disk leaves no half checkpoint" \
     test -z "$(find new -name 'step-*' -o -name '*.tmp-*' -o -name '*.safetensors')"
+
+# On the way a full disk costs a checkpoint, not the run.
+ulimit -S -f 64
+start "${pretrain[@]}" --model init --out room --steps 150 --save-every 10 </dev/null
+ulimit -S -f unlimited
+wait_for says "$err" '^not saved: .*; training goes on, the next try is after step'
+prlimit --pid "$child" --fsize=unlimited:
+status=0
+wait "$child" || status=$?
+check "a run that could not save goes on" test "$status" -eq 0
+check "it has its model in the end" test -s room/model.safetensors
+check "it has every line of its metrics" test "$(wc -l <room/metrics.jsonl)" -eq 150
+check "it has its last checkpoint whole" "$FATHOM" inspect --check room/step-00000150 >/dev/null
 finish

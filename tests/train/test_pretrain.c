@@ -42,6 +42,8 @@ static void make_model(struct world *w) {
     model_free(model);
 }
 
+/* One of the documents has a token that no other has. */
+enum { RARE_TOKEN = 60 };
 static void make_data(const char *directory, uint64_t seed) {
     struct error err = {0};
     struct shard_writer *writer = NULL;
@@ -51,6 +53,7 @@ static void make_data(const char *directory, uint64_t seed) {
         int32_t tokens[30];
         for (uint64_t i = 0; i < 30; i++)
             tokens[i] = 2 + (int32_t)rng_below((struct rng_key){seed, RNG_TEST, d}, i, 6);
+        if (d == 7) tokens[20] = RARE_TOKEN;
         CHECK_OK(shard_writer_append(writer, d % 10 == 0 ? SHARD_HELDOUT : SHARD_TRAIN, tokens, 30,
                                      60, &err),
                  &err);
@@ -161,22 +164,134 @@ static void one_and_two_threads_train_the_same_bits(void) {
     CHECK(hashes[0] == hashes[1]);
 }
 
-static void damaged_weights_are_named_on_resume(void) {
-    struct error err = {0};
-    struct world w;
+static bool has_step(const struct world *w, const char *name) {
     char path[1200];
-    world_open(&w, 1);
-    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
-    snprintf(path, sizeof path, "%s/step-00000006/model.safetensors", w.out);
+    snprintf(path, sizeof path, "%s/%s", w->out, name);
+    return path_exists(path);
+}
+
+/* Changes one bit in the middle of a file of the run. */
+static void damage(const struct world *w, const char *name) {
+    char path[1200];
+    snprintf(path, sizeof path, "%s/%s", w->out, name);
     FILE *file = fopen(path, "r+b");
     CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
     long middle = ftell(file) / 2;
     CHECK(fseek(file, middle, SEEK_SET) == 0);
     int byte = fgetc(file);
     CHECK(fseek(file, middle, SEEK_SET) == 0 && fputc(byte ^ 1, file) != EOF && fclose(file) == 0);
+}
+
+static void damaged_weights_are_named_on_resume(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 1);
+    w.options.keep = 1;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    damage(&w, "step-00000006/model.safetensors");
     w.options.resume = true;
     CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "step-00000006");
     CHECK_HAS(err.text, "checksum");
+    CHECK(has_step(&w, "step-00000006"));
+    world_close(&w);
+}
+
+/* The newest checkpoint's weights, the one before's state: the run goes on from the third. */
+static void damaged_checkpoints_are_passed_over_and_set_aside(void) {
+    struct error err = {0};
+    struct world w;
+    char said[1000] = "";
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    uint64_t weights = hash_of(w.out, "model.safetensors");
+    damage(&w, "step-00000006/model.safetensors");
+    damage(&w, "step-00000004/state/state.json");
+    w.options.resume = true;
+    FILE *log = w.engine->log.stream = fmemopen(said, sizeof said, "w");
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    fclose(log);
+    CHECK_HAS(said, "passed over: ");
+    CHECK_HAS(said, "step-00000006");
+    CHECK_HAS(said, "at step 2\n");
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    CHECK(hash_of(w.out, "step-00000006/model.safetensors") == weights);
+    CHECK(has_step(&w, "step-00000004.damaged") && has_step(&w, "step-00000006.damaged"));
+    check_metrics(&w, 6);
+    world_close(&w);
+}
+
+/* ---- steps that are not finite ---- */
+
+static void spoil_embedding(const struct world *w, int64_t token) {
+    struct error err = {0};
+    struct model *model = NULL;
+    CHECK_OK(model_open(&model, w->device, w->model, 0, &err), &err);
+    const struct param *p = param_find(&model->params, TENSOR_EMBEDDING, -1, -1);
+    struct tensor embed = model_weight(model, p);
+    for (int64_t row = 0; row < embed.rows; row++)
+        if (token < 0 || row == token) ((float *)embed.data)[row * embed.stride] = NAN;
+    CHECK_OK(path_remove(w->model, &err), &err);
+    CHECK_OK(path_make_directory(w->model, &err), &err);
+    CHECK_OK(model_save(model, w->model, 0, &err), &err);
+    model_free(model);
+}
+
+/* Lines of metrics.jsonl, and those of them that tell of a skipped step. */
+static int64_t count_skipped(const struct world *w, int64_t *lines) {
+    struct error err = {0};
+    char path[1200], *text = NULL;
+    size_t size = 0;
+    int64_t skipped = 0;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", w->out);
+    CHECK_OK(file_read(path, 1 << 20, &text, &size, &err), &err);
+    *lines = 0;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1, ++*lines) {
+        const char *reason = strstr(line, "\"skipped\": \"step ");
+        if (!reason || reason > end) continue;
+        *end = 0;
+        CHECK_HAS(reason, "the gradient of model.");
+        skipped++;
+    }
+    mem_free(text);
+    return skipped;
+}
+
+static void a_step_that_is_not_finite_is_skipped(void) {
+    struct error err = {0};
+    struct world w;
+    int64_t lines;
+    world_open(&w, 1);
+    spoil_embedding(&w, RARE_TOKEN);
+    w.options.steps = 34; /* one epoch */
+    w.options.save_every = 17;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    int64_t skipped = count_skipped(&w, &lines);
+    CHECK_EQ(lines, 34);
+    CHECK(skipped >= 1 && skipped <= 4);
+    uint64_t state = hash_of(w.out, "step-00000034/state/state.safetensors");
+    struct checkpoint last;
+    int64_t updates = 0;
+    CHECK_OK(checkpoint_open(&last, w.out, INT64_MAX, &err), &err);
+    CHECK_OK(state_read(last.state, "adam_steps", DTYPE_I64, 0, 1, &updates, &err), &err);
+    CHECK_EQ(updates, 34 - skipped);
+    checkpoint_close(&last);
+    remove_step(&w, 34);
+    w.options.resume = true;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "step-00000034/state/state.safetensors") == state);
+    world_close(&w);
+}
+
+static void three_such_steps_in_a_row_end_the_run(void) {
+    struct error err = {0};
+    struct world w;
+    int64_t lines;
+    world_open(&w, 1);
+    spoil_embedding(&w, -1);
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_NOT_FINITE);
+    CHECK_HAS(err.text, "3 steps in a row");
+    CHECK_EQ(count_skipped(&w, &lines), 2);
     world_close(&w);
 }
 
@@ -207,15 +322,34 @@ static void a_run_does_not_overwrite_another(void) {
 static void old_checkpoints_go_and_the_newest_stay(void) {
     struct error err = {0};
     struct world w;
-    char path[1200], *newest = NULL;
+    struct checkpoint newest;
     world_open(&w, 1);
     w.options.keep = 2;
     CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
-    snprintf(path, sizeof path, "%s/step-00000002", w.out);
-    CHECK(!path_exists(path));
-    CHECK_OK(checkpoint_newest(&newest, w.out, &err), &err);
-    CHECK(strstr(newest, "step-00000006") != NULL);
-    mem_free(newest);
+    CHECK(!has_step(&w, "step-00000002"));
+    CHECK(has_step(&w, "step-00000004") && has_step(&w, "step-00000006"));
+    CHECK_OK(checkpoint_open(&newest, w.out, INT64_MAX, &err), &err);
+    CHECK_EQ(newest.step, 6);
+    CHECK_EQ(state_get_info(newest.state)->step, 6);
+    checkpoint_close(&newest);
+    CHECK_OK(checkpoint_open(&newest, w.out, 6, &err), &err);
+    CHECK_EQ(newest.step, 4);
+    checkpoint_close(&newest);
+    CHECK_STATUS(checkpoint_open(&newest, w.out, 4, &err), FATHOM_BAD_INPUT);
+    world_close(&w);
+}
+
+static void some_checkpoints_stay_for_good(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 1);
+    w.options.keep = 1;
+    w.options.keep_every = 4;
+    w.options.steps = 10;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(!has_step(&w, "step-00000002") && !has_step(&w, "step-00000006"));
+    CHECK(has_step(&w, "step-00000004") && has_step(&w, "step-00000008"));
+    CHECK(has_step(&w, "step-00000010"));
     world_close(&w);
 }
 
@@ -396,9 +530,13 @@ static const struct test tests[] = {
     TEST(a_resumed_run_ends_with_the_same_bits),
     TEST(one_and_two_threads_train_the_same_bits),
     TEST(damaged_weights_are_named_on_resume),
+    TEST(damaged_checkpoints_are_passed_over_and_set_aside),
+    TEST(a_step_that_is_not_finite_is_skipped),
+    TEST(three_such_steps_in_a_row_end_the_run),
     TEST(other_data_are_refused_on_resume),
     TEST(a_run_does_not_overwrite_another),
     TEST(old_checkpoints_go_and_the_newest_stay),
+    TEST(some_checkpoints_stay_for_good),
     TEST(recalled_options_are_those_of_the_run_and_changes_are_named),
     TEST(no_step_after_the_first_allocates),
     TEST(micro_batches_change_the_loss_by_rounding_only),
