@@ -69,6 +69,10 @@ fathom_status directory_begin(char **temporary, const char *path, bool replace, 
 fathom_status directory_commit(char *temporary, const char *path, bool replace, struct error *err);
 void directory_abort(char *temporary); /* accepts NULL */
 
+/* Removes what writers that were killed have left in a directory: every "*.tmp-NUMBER". Only for
+ * one that no other process writes to (directory_lock). */
+fathom_status directory_remove_leftovers(const char *path, struct error *err);
+
 /* Keeps a directory for one process until unlocked or the process ends: FATHOM_EXISTS when another
  * has it. Advisory (flock), nothing is written. */
 fathom_status directory_lock(int *lock, const char *path, struct error *err);

@@ -63,13 +63,24 @@ fathom_status path_make_directory(const char *path, struct error *err) {
 
 static fathom_status remove_tree(const char *path, int depth, struct error *err);
 
-static fathom_status remove_contents(const char *path, int depth, struct error *err) {
+static bool is_content(const char *name) {
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static bool is_leftover(const char *name) {
+    const char *mark = strstr(name, ".tmp-");
+    return mark && mark[5] && strspn(mark + 5, "0123456789") == strlen(mark + 5);
+}
+
+/* Those entries of a directory for which `is_wanted` holds. */
+static fathom_status remove_entries(const char *path, bool (*is_wanted)(const char *name),
+                                    int depth, struct error *err) {
     fathom_status status = FATHOM_OK;
     const struct dirent *entry = NULL;
     DIR *directory = opendir(path);
     if (!directory) return error_set_errno(err, errno, "%s: cannot be listed", path);
     while (status == FATHOM_OK && (entry = readdir(directory))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (!is_wanted(entry->d_name)) continue;
         char *child = NULL;
         status = path_join(&child, path, entry->d_name, err);
         if (status == FATHOM_OK) status = remove_tree(child, depth + 1, err);
@@ -87,7 +98,7 @@ static fathom_status remove_tree(const char *path, int depth, struct error *err)
                    ? FATHOM_OK
                    : error_set_errno(err, errno, "%s: cannot be removed", path);
     if (S_ISDIR(info.st_mode)) {
-        TRY(remove_contents(path, depth, err));
+        TRY(remove_entries(path, is_content, depth, err));
         if (rmdir(path) != 0) return error_set_errno(err, errno, "%s: cannot be removed", path);
     } else if (unlink(path) != 0 && errno != ENOENT) {
         return error_set_errno(err, errno, "%s: cannot be removed", path);
@@ -96,6 +107,10 @@ static fathom_status remove_tree(const char *path, int depth, struct error *err)
 }
 
 fathom_status path_remove(const char *path, struct error *err) { return remove_tree(path, 0, err); }
+
+fathom_status directory_remove_leftovers(const char *path, struct error *err) {
+    return remove_entries(path, is_leftover, 0, err);
+}
 
 /* ---- space ---- */
 

@@ -54,6 +54,11 @@ static fathom_status open_data(struct run_state *r, struct error *err) {
 
 /* ---- start and resume ---- */
 
+static fathom_status take_directory(struct run_state *r, struct error *err) {
+    TRY(directory_lock(&r->lock, r->options->out, err));
+    return directory_remove_leftovers(r->options->out, err);
+}
+
 static fathom_status start_new(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     char *config = NULL;
@@ -69,7 +74,7 @@ static fathom_status start_new(struct run_state *r, struct error *err) {
     r->saved_step = -1;
     TRY(model_load(r->model, o->model, err));
     TRY(path_make_directory(o->out, err));
-    return directory_lock(&r->lock, o->out, err);
+    return take_directory(r, err);
 }
 
 static fathom_status check_resumed(const struct run_state *r, const struct state_info *info,
@@ -119,7 +124,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     struct model_config config;
     struct checkpoint checkpoint = {0};
     if (o->resume) {
-        TRY(directory_lock(&r->lock, o->out, err));
+        TRY(take_directory(r, err));
         TRY(checkpoint_open(&checkpoint, o->out, INT64_MAX, err));
     }
     fathom_status status = config_read(&config, o->resume ? checkpoint.path : o->model, err);

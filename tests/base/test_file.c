@@ -440,6 +440,17 @@ static void a_directory_is_locked_once(void) {
     CHECK_EQ(directory_lock(&first, "/nothing/there", &err), FATHOM_IO);
 }
 
+static void leftovers_of_killed_writers_are_removed(void) {
+    const char *kept[] = {"run/a", "run/b.tmp-", "run/c.tmp-1x", "run/tmp-7"};
+    CHECK_OK(path_make_directory(in_directory("run/step.tmp-31/state"), &err), &err);
+    put_file(in_directory("run/step.tmp-31/state/x"), "half");
+    put_file(in_directory("run/model.tmp-4"), "half");
+    for (int i = 0; i < 4; i++) put_file(in_directory(kept[i]), "whole");
+    CHECK_OK(directory_remove_leftovers(in_directory("run"), &err), &err);
+    CHECK_EQ(count_entries(in_directory("run")), 4);
+    for (int i = 0; i < 4; i++) check_content(in_directory(kept[i]), "whole");
+}
+
 static const struct test tests[] = {
     TEST(a_map_holds_the_file),
     TEST(what_cannot_be_read_is_named),
@@ -465,6 +476,7 @@ static const struct test tests[] = {
     TEST(a_crashed_run_s_leftovers_are_cleared),
     TEST(a_directory_in_an_unwritable_place_is_refused),
     TEST(a_directory_is_locked_once),
+    TEST(leftovers_of_killed_writers_are_removed),
     TEST(hashes_are_those_of_xxh3_in_one_piece_or_many),
 };
 HARNESS_MAIN(tests)
