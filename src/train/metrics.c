@@ -193,6 +193,7 @@ static void put_line(struct text *out, const struct metrics_line *line, double t
     put_number(out, "gflops", line->flops / line->seconds * 1e-9);
     if (line->peak > 0) put_number(out, "peak_share", line->flops / line->seconds / line->peak);
     if (!isnan(line->heldout)) put_number(out, "heldout_loss", line->heldout);
+    if (line->is_spike) text_append_string(out, ", \"spike\": true");
     if (s->moe_layers > 0) put_layers(out, s);
     text_append_string(out, "}\n");
 }

@@ -16,6 +16,7 @@ struct metrics_line {
     double peak;    /* FLOP/s of the machine's FMA units; 0: not measured */
     const struct step_metrics *metrics;
     double heldout; /* nats per token on held-out data; NaN: not measured at this step */
+    bool is_spike;  /* of the training loss */
 };
 
 struct metrics;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/ranges.h"
 #include "format/shard.h"
 #include "model/files.h"
 #include "model/sizes.h"
@@ -13,6 +14,7 @@
 #include "train/curve.h"
 #include "train/loader.h"
 #include "train/metrics.h"
+#include "train/spikes.h"
 
 struct run_state {
     const struct pretrain_options *options;
@@ -27,6 +29,8 @@ struct run_state {
     struct sequence *sequences; /* [micro_batch] */
     struct text recorded;       /* the options as JSON */
     struct schedule schedule;
+    struct ranges skipped; /* --skip-batches */
+    struct spikes spikes;
     double flops_per_token, peak;
     int64_t step;           /* optimizer steps done */
     int64_t saved_step;     /* of the newest checkpoint; -1: none */
@@ -123,6 +127,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct model_config config;
     struct checkpoint checkpoint = {0};
+    TRY(ranges_parse(&r->skipped, o->skip_batches, err));
     if (o->resume) {
         TRY(take_directory(r, err));
         TRY(checkpoint_open(&checkpoint, o->out, INT64_MAX, err));
@@ -153,6 +158,7 @@ static void run_close(struct run_state *r) {
     mem_free(r->tokens);
     mem_free(r->sequences);
     text_free(&r->recorded);
+    ranges_free(&r->skipped);
     directory_unlock(r->lock);
 }
 
@@ -226,6 +232,23 @@ static fathom_status skip_step(struct run_state *r, struct error *err) {
     return metrics_put_skipped(r->metrics, r->step, tokens_seen(r), err->text, err);
 }
 
+static fathom_status pass_step(struct run_state *r, struct error *err) {
+    r->step++;
+    return metrics_put_skipped(r->metrics, r->step, tokens_seen(r), "--skip-batches", err);
+}
+
+/* A spike is shown with what to do about it. */
+static bool look_for_spike(struct run_state *r, double loss) {
+    double mean, limit;
+    if (!spikes_add(&r->spikes, loss, &mean, &limit)) return false;
+    log_line(
+        r->log, LOG_INFO,
+        "step %lld: the loss %.4f is a spike (mean %.4f, limit %.4f); should it not come down, "
+        "--resume --skip-batches LIST passes such batches",
+        (long long)r->step, loss, mean, limit);
+    return true;
+}
+
 /* Mean loss of the first held-out samples; NaN where there are none. */
 static fathom_status measure_heldout(struct run_state *r, double *loss, struct error *err) {
     const struct pretrain_options *o = r->options;
@@ -264,6 +287,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct step_metrics metrics;
     double heldout = NAN, begin = clock_seconds();
+    if (ranges_have(&r->skipped, r->step + 1)) return pass_step(r, err);
     fathom_status status = take_step(r, &metrics, err);
     if (status == FATHOM_NOT_FINITE) return skip_step(r, err);
     TRY(status);
@@ -282,6 +306,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         .peak = r->peak,
         .metrics = &metrics,
         .heldout = heldout,
+        .is_spike = look_for_spike(r, metrics.loss_main),
     };
     TRY(metrics_put(r->metrics, &line, err));
     show_progress(r, &metrics, heldout, is_last);

@@ -28,6 +28,7 @@ struct pretrain_options {
     double balance_alpha, bias_speed, bias_until;
     int64_t save_every, keep, keep_every;
     int64_t heldout_every, heldout_sequences;
+    char *skip_batches; /* steps whose batches are passed: base/ranges.h */
 };
 extern const struct option_table pretrain_table;
 

@@ -71,6 +71,8 @@ static const struct option rows[] = {
      "steps between measurements of the held-out loss; 0: never", false, false},
     {"heldout-sequences", OPTION_INT, AT(heldout_sequences), 1, 1e9, "32", NULL, "N",
      "held-out sequences that are measured", false, false},
+    {"skip-batches", OPTION_STRING, AT(skip_batches), 0, 0, NULL, NULL, "LIST",
+     "steps that are not trained on, such as 120-125,300: their batches are passed", false, false},
     {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
      false},
     {"isa", OPTION_STRING, AT(isa), 0, 0, NULL, NULL, "NAME",

@@ -283,6 +283,35 @@ static void a_step_that_is_not_finite_is_skipped(void) {
     world_close(&w);
 }
 
+static void listed_batches_are_passed(void) {
+    struct error err = {0};
+    struct world w;
+    char list[] = "2,4-5", all[] = "1-6", wrong[] = "2-", path[1200], *text = NULL;
+    size_t size = 0;
+    world_open(&w, 1);
+    w.options.skip_batches = wrong;
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_USAGE);
+    CHECK(!path_exists(w.out));
+    w.options.skip_batches = list;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", w.out);
+    CHECK_OK(file_read(path, 1 << 20, &text, &size, &err), &err);
+    int64_t step = 0;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        step++;
+        const bool is_passed = strstr(line, "\"skipped\": \"--skip-batches\"") != NULL;
+        CHECK(is_passed == (step == 2 || step == 4 || step == 5));
+    }
+    CHECK_EQ(step, 6);
+    mem_free(text);
+    CHECK_OK(path_remove(w.out, &err), &err);
+    w.options.skip_batches = all;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == hash_of(w.model, "model.safetensors"));
+    world_close(&w);
+}
+
 static void three_such_steps_in_a_row_end_the_run(void) {
     struct error err = {0};
     struct world w;
@@ -532,6 +561,7 @@ static const struct test tests[] = {
     TEST(damaged_weights_are_named_on_resume),
     TEST(damaged_checkpoints_are_passed_over_and_set_aside),
     TEST(a_step_that_is_not_finite_is_skipped),
+    TEST(listed_batches_are_passed),
     TEST(three_such_steps_in_a_row_end_the_run),
     TEST(other_data_are_refused_on_resume),
     TEST(a_run_does_not_overwrite_another),
