@@ -32,13 +32,13 @@ struct run_state {
     struct ranges skipped; /* --skip-batches */
     struct spikes spikes;
     double flops_per_token, peak;
-    int64_t step;           /* optimizer steps done */
+    struct run_place at;
     int64_t saved_step;     /* of the newest checkpoint; -1: none */
     int64_t retry_at;       /* a checkpoint that could not be written is tried again at; 0: none */
     int64_t skipped_in_row; /* steps that were not finite */
     int lock;               /* of the run's directory; -1: none yet */
     double started;
-    int64_t started_step;
+    int64_t started_samples;
 };
 
 /* ---- data ---- */
@@ -114,10 +114,12 @@ static fathom_status start_resumed(struct run_state *r, struct error *err) {
     }
     status = check_resumed(r, state_get_info(checkpoint.state), err);
     if (status == FATHOM_OK) {
-        r->step = r->saved_step = checkpoint.step;
+        r->saved_step = checkpoint.step;
+        r->at = (struct run_place){checkpoint.step, state_get_info(checkpoint.state)->samples_seen};
         if (fault.text[0]) log_line(r->log, LOG_INFO, "passed over: %s", fault.text);
-        log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out, (long long)r->step);
-        status = checkpoint_set_aside(r->options->out, r->step, err);
+        log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out,
+                 (long long)r->at.step);
+        status = checkpoint_set_aside(r->options->out, r->at.step, err);
     }
     checkpoint_close(&checkpoint);
     return status;
@@ -146,7 +148,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     r->schedule = pretrain_schedule(o);
     r->flops_per_token = model_train_flops(&r->model->params, &config, o->sequence_length);
     r->peak = device_peak_flops(r->device);
-    return metrics_open(&r->metrics, o->out, r->step, err);
+    return metrics_open(&r->metrics, o->out, r->at.step, err);
 }
 
 static void run_close(struct run_state *r) {
@@ -163,7 +165,17 @@ static void run_close(struct run_state *r) {
 }
 
 static int64_t tokens_seen(const struct run_state *r) {
-    return r->step * r->options->batch * r->options->sequence_length;
+    return r->at.samples * r->options->sequence_length;
+}
+
+/* Sequences of the step that is about to be taken. */
+static int64_t batch_now(const struct run_state *r) {
+    return schedule_batch(&r->schedule, r->at.samples);
+}
+
+static void step_over(struct run_state *r) {
+    r->at.samples += batch_now(r);
+    r->at.step++;
 }
 
 /* ---- checkpoints ---- */
@@ -175,15 +187,15 @@ static fathom_status save(struct run_state *r, struct error *err) {
                                                .options_json = text_data(&r->recorded),
                                                .keep = o->keep,
                                                .keep_every = o->keep_every};
-    const struct state_info info = {.step = r->step,
+    const struct state_info info = {.step = r->at.step,
                                     .tokens_seen = tokens_seen(r),
-                                    .samples_seen = r->step * o->batch,
+                                    .samples_seen = r->at.samples,
                                     .seed = (uint64_t)o->seed,
                                     .data_identity = shard_set_identity(r->train)};
-    if (r->saved_step == r->step) return FATHOM_OK;
+    if (r->saved_step == r->at.step) return FATHOM_OK;
     TRY(metrics_sync(r->metrics, err));
     TRY(checkpoint_save(&options, r->model, r->trainer->optimizer, &info, err));
-    r->saved_step = r->step;
+    r->saved_step = r->at.step;
     return FATHOM_OK;
 }
 
@@ -192,7 +204,7 @@ static fathom_status save_on_the_way(struct run_state *r, struct error *err) {
     fathom_status status = save(r, err);
     r->retry_at = 0;
     if (status != FATHOM_IO) return status;
-    r->retry_at = r->step + 1 + r->options->save_every / 16;
+    r->retry_at = r->at.step + 1 + r->options->save_every / 16;
     log_line(r->log, LOG_INFO, "not saved: %s; training goes on, the next try is after step %lld",
              err->text, (long long)r->retry_at);
     return FATHOM_OK;
@@ -203,38 +215,39 @@ static fathom_status save_on_the_way(struct run_state *r, struct error *err) {
 static fathom_status take_step(struct run_state *r, struct step_metrics *metrics,
                                struct error *err) {
     const struct pretrain_options *o = r->options;
+    const int64_t batch = batch_now(r);
     const struct step_totals totals =
-        step_totals_of(o->batch, o->sequence_length, r->model->config.mtp_modules);
-    const struct step_weights weights = {schedule_mtp_weight(&r->schedule, r->step),
+        step_totals_of(batch, o->sequence_length, r->model->config.mtp_modules);
+    const struct step_weights weights = {schedule_mtp_weight(&r->schedule, r->at),
                                          o->balance_alpha};
     trainer_begin(r->trainer, &totals, &weights);
-    for (int64_t at = 0; at < o->batch; at += o->micro_batch) {
+    for (int64_t first = 0; first < batch; first += o->micro_batch) {
         for (int64_t i = 0; i < o->micro_batch; i++)
-            TRY(loader_read(&r->loader, r->step * o->batch + at + i,
+            TRY(loader_read(&r->loader, r->at.samples + first + i,
                             r->tokens + i * (o->sequence_length + 1), err));
         TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
     }
-    return trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->step),
-                          schedule_bias_speed(&r->schedule, r->step), metrics, err);
+    return trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->at),
+                          schedule_bias_speed(&r->schedule, r->at), metrics, err);
 }
 
 /* A step that was not finite left the weights as they were: its place in the data is passed. */
 static fathom_status skip_step(struct run_state *r, struct error *err) {
     enum { MOST_IN_ROW = 3 };
-    error_prefix(err, "step %lld", (long long)r->step + 1);
+    error_prefix(err, "step %lld", (long long)r->at.step + 1);
     if (++r->skipped_in_row >= MOST_IN_ROW)
         return error_prefix(err,
                             "%d steps in a row were not finite; the last good checkpoint is "
                             "that of step %lld",
                             MOST_IN_ROW, (long long)r->saved_step);
     log_line(r->log, LOG_INFO, "skipped: %s", err->text);
-    r->step++;
-    return metrics_put_skipped(r->metrics, r->step, tokens_seen(r), err->text, err);
+    step_over(r);
+    return metrics_put_skipped(r->metrics, r->at.step, tokens_seen(r), err->text, err);
 }
 
 static fathom_status pass_step(struct run_state *r, struct error *err) {
-    r->step++;
-    return metrics_put_skipped(r->metrics, r->step, tokens_seen(r), "--skip-batches", err);
+    step_over(r);
+    return metrics_put_skipped(r->metrics, r->at.step, tokens_seen(r), "--skip-batches", err);
 }
 
 /* A spike is shown with what to do about it. */
@@ -245,7 +258,7 @@ static bool look_for_spike(struct run_state *r, double loss) {
         r->log, LOG_INFO,
         "step %lld: the loss %.4f is a spike (mean %.4f, limit %.4f); should it not come down, "
         "--resume --skip-batches LIST passes such batches",
-        (long long)r->step, loss, mean, limit);
+        (long long)r->at.step, loss, mean, limit);
     return true;
 }
 
@@ -272,13 +285,13 @@ static void show_progress(struct run_state *r, const struct step_metrics *m, dou
     const struct pretrain_options *o = r->options;
     char left[32], rate[32], beside[48] = "";
     double seconds = clock_seconds() - r->started;
-    int64_t done = r->step - r->started_step;
-    double tokens = (double)(done * o->batch * o->sequence_length) / seconds;
-    double rest = seconds / (double)done * (double)(o->steps - r->step);
+    int64_t done = r->at.samples - r->started_samples;
+    double tokens = (double)(done * o->sequence_length) / seconds;
+    double rest = seconds / (double)done * (double)(r->schedule.samples - r->at.samples);
     if (!isnan(heldout)) snprintf(beside, sizeof beside, "  held-out %.4f", heldout);
     log_progress(r->log, is_last || !isnan(heldout),
                  "step %lld/%lld  loss %.4f%s  lr %.2e  norm %.2f  %s tok/s  %.0f GFLOP/s  %s left",
-                 (long long)r->step, (long long)o->steps, m->loss_main, beside, m->learning_rate,
+                 (long long)r->at.step, (long long)o->steps, m->loss_main, beside, m->learning_rate,
                  m->grad_norm, format_count(rate, tokens), tokens * r->flops_per_token * 1e-9,
                  format_duration(left, rest));
 }
@@ -287,22 +300,23 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct step_metrics metrics;
     double heldout = NAN, begin = clock_seconds();
-    if (ranges_have(&r->skipped, r->step + 1)) return pass_step(r, err);
+    if (ranges_have(&r->skipped, r->at.step + 1)) return pass_step(r, err);
     fathom_status status = take_step(r, &metrics, err);
     if (status == FATHOM_NOT_FINITE) return skip_step(r, err);
     TRY(status);
     r->skipped_in_row = 0;
     double seconds = clock_seconds() - begin;
-    r->step++;
-    bool is_last = r->step == o->steps;
-    if (o->heldout_every > 0 && (is_last || r->step % o->heldout_every == 0))
+    double tokens = (double)(batch_now(r) * o->sequence_length);
+    step_over(r);
+    bool is_last = r->at.step == o->steps;
+    if (o->heldout_every > 0 && (is_last || r->at.step % o->heldout_every == 0))
         TRY(measure_heldout(r, &heldout, err));
     const struct metrics_line line = {
-        .step = r->step,
+        .step = r->at.step,
         .tokens_seen = tokens_seen(r),
-        .tokens_per_step = (double)(o->batch * o->sequence_length),
+        .tokens_per_step = tokens,
         .seconds = seconds,
-        .flops = (double)(o->batch * o->sequence_length) * r->flops_per_token,
+        .flops = tokens * r->flops_per_token,
         .peak = r->peak,
         .metrics = &metrics,
         .heldout = heldout,
@@ -319,7 +333,7 @@ static fathom_status say_how_to_go_on(const struct run_state *r, struct error *e
     fathom_status status =
         error_set(err, FATHOM_INTERRUPTED,
                   "saved at step %lld; continue with: fathom pretrain --resume --out %s",
-                  (long long)r->step, text_data(&directory));
+                  (long long)r->at.step, text_data(&directory));
     text_free(&directory);
     return status;
 }
@@ -327,12 +341,13 @@ static fathom_status say_how_to_go_on(const struct run_state *r, struct error *e
 static fathom_status run_steps(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     r->started = clock_seconds();
-    r->started_step = r->step;
-    while (r->step < o->steps) {
+    r->started_samples = r->at.samples;
+    while (r->at.step < o->steps) {
         TRY(step_and_report(r, err));
-        bool is_due = o->save_every > 0 && r->step % o->save_every == 0;
-        if ((is_due || r->step == r->retry_at) && r->step < o->steps) TRY(save_on_the_way(r, err));
-        if (!interrupt_requested() || r->step == o->steps) continue;
+        bool is_due = o->save_every > 0 && r->at.step % o->save_every == 0;
+        if ((is_due || r->at.step == r->retry_at) && r->at.step < o->steps)
+            TRY(save_on_the_way(r, err));
+        if (!interrupt_requested() || r->at.step == o->steps) continue;
         TRY(save(r, err));
         return say_how_to_go_on(r, err);
     }

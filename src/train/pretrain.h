@@ -19,7 +19,8 @@ struct pretrain_options {
     char *isa;
     int64_t seed;
     int64_t steps, sequence_length, batch, micro_batch; /* batches in sequences */
-    int recompute;                                      /* enum recompute */
+    int64_t batch_from, ramp_tokens;
+    int recompute; /* enum recompute */
     double learning_rate;
     int64_t warmup;
     double constant_until, cosine_until, last_from, final_ratio, last_ratio;
@@ -40,6 +41,7 @@ fathom_status pretrain_recall(struct pretrain_options *options, struct option_gi
 /* Contradictions between options. */
 fathom_status pretrain_check(const struct pretrain_options *options, struct error *err);
 
+/* Needs options that pretrain_check has accepted. */
 struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
 

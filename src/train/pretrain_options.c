@@ -24,6 +24,10 @@ static const struct option rows[] = {
      "tokens in a sequence", false, true},
     {"batch", OPTION_INT, AT(batch), 1, 1 << 24, "32", NULL, "N", "sequences in an optimizer step",
      false, true},
+    {"batch-from", OPTION_INT, AT(batch_from), 0, 1 << 24, "0", NULL, "N",
+     "sequences in the first step, growing to --batch over --ramp-tokens; 0: no ramp", false, true},
+    {"ramp-tokens", OPTION_INT, AT(ramp_tokens), 0, 1e16, "0", NULL, "N",
+     "tokens over which the batch grows", false, true},
     {"micro-batch", OPTION_INT, AT(micro_batch), 1, 1 << 20, "8", NULL, "N",
      "sequences that are computed at once; must divide --batch", false, true},
     {"learning-rate", OPTION_FLOAT, AT(learning_rate), 1e-12, 10, "2e-3", NULL, "X",
@@ -143,6 +147,11 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
     if (o->batch % o->micro_batch != 0)
         RAISE(FATHOM_USAGE, "--micro-batch %lld does not divide --batch %lld",
               (long long)o->micro_batch, (long long)o->batch);
+    if (o->batch_from > o->batch || (o->batch_from > 0) != (o->ramp_tokens > 0))
+        RAISE(FATHOM_USAGE,
+              "--batch-from %lld, --batch %lld and --ramp-tokens %lld: a ramp goes up and has a "
+              "length",
+              (long long)o->batch_from, (long long)o->batch, (long long)o->ramp_tokens);
     if (o->constant_until > o->cosine_until || o->cosine_until > o->last_from)
         RAISE(FATHOM_USAGE,
               "--constant-until %g, --cosine-until %g and --last-from %g must not descend",
@@ -151,19 +160,24 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
 }
 
 struct schedule pretrain_schedule(const struct pretrain_options *o) {
-    return (struct schedule){.peak = o->learning_rate,
-                             .warmup_steps = o->warmup,
-                             .constant_until = o->constant_until,
-                             .cosine_until = o->cosine_until,
-                             .last_from = o->last_from,
-                             .final = o->final_ratio,
-                             .last = o->last_ratio,
-                             .mtp_first = o->mtp_first,
-                             .mtp_last = o->mtp_last,
-                             .mtp_until = o->mtp_until,
-                             .bias_speed = o->bias_speed,
-                             .bias_until = o->bias_until,
-                             .steps = o->steps};
+    struct schedule schedule = {.peak = o->learning_rate,
+                                .warmup_steps = o->warmup,
+                                .constant_until = o->constant_until,
+                                .cosine_until = o->cosine_until,
+                                .last_from = o->last_from,
+                                .final = o->final_ratio,
+                                .last = o->last_ratio,
+                                .mtp_first = o->mtp_first,
+                                .mtp_last = o->mtp_last,
+                                .mtp_until = o->mtp_until,
+                                .bias_speed = o->bias_speed,
+                                .bias_until = o->bias_until,
+                                .batch = o->batch,
+                                .batch_from = o->batch_from,
+                                .ramp_samples = o->ramp_tokens / o->sequence_length,
+                                .batch_multiple = o->micro_batch};
+    schedule.samples = schedule_samples(&schedule, o->steps);
+    return schedule;
 }
 
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *o) {

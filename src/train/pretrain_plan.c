@@ -69,7 +69,8 @@ static void print_speed(const struct pretrain_options *o, const struct model *mo
                         struct device *device, FILE *out) {
     char text[4][32];
     double flops = model_train_flops(&model->params, &model->config, o->sequence_length);
-    double tokens = (double)(o->steps * o->batch * o->sequence_length);
+    const struct schedule schedule = pretrain_schedule(o);
+    double tokens = (double)schedule.samples * (double)o->sequence_length;
     double peak = device_peak_flops(device);
     fprintf(out, "compute           %s FLOP per token, %s tokens, %s FLOP in all\n",
             format_count(text[0], flops), format_count(text[1], tokens),
@@ -89,7 +90,7 @@ static fathom_status print_data(const struct pretrain_options *o, const struct m
     TRY(shard_set_open(&set, o->data, SHARD_TRAIN, err));
     fathom_status status = shard_set_check_vocab(set, model->config.vocab, o->data, err);
     int64_t samples = shard_set_samples(set, o->sequence_length);
-    double epochs = samples > 0 ? (double)(o->steps * o->batch) / (double)samples : 0;
+    double epochs = samples > 0 ? (double)pretrain_schedule(o).samples / (double)samples : 0;
     if (status == FATHOM_OK)
         fprintf(out, "data              %s tokens, %lld samples: %.2f epochs\n",
                 format_count(tokens, (double)shard_set_tokens(set)), (long long)samples, epochs);

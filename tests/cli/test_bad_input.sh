@@ -89,6 +89,11 @@ check "planning a resumed run prints the plan" says "$out" '^peak memory'
 check "planning a resumed run changes nothing" test "$before" = "$(listing)"
 refuses "a micro-batch that does not divide" 2 'does not divide' "${pretrain[@]}" --model init \
     --out new --batch 4 --micro-batch 3
+refuses "a ramp that goes down" 2 'a ramp goes up' "${pretrain[@]}" --model init --out new \
+    --batch-from 4 --ramp-tokens 1K
+refuses "a ramp without a length" 2 'a ramp goes up' "${pretrain[@]}" --model init --out new --batch-from 1
+refuses "a list of batches that is none" 2 '"x" is neither a number' "${pretrain[@]}" --model init --out new \
+    --skip-batches 1,x
 
 # ---- configs and vocabularies ----
 tokenizer600=(tokenizer train --vocab-size 600 --out tok600 corpus.jsonl)

@@ -524,6 +524,8 @@ static void an_expert_without_tokens_keeps_its_weights(void) {
 
 /* ---- schedule and event files ---- */
 
+static struct run_place at(int64_t step) { return (struct run_place){step, 3 * step}; }
+
 static void schedule_follows_the_published_shape(void) {
     const struct schedule s = {.peak = 2.2e-4,
                                .warmup_steps = 2000,
@@ -537,16 +539,69 @@ static void schedule_follows_the_published_shape(void) {
                                .mtp_until = 0.676,
                                .bias_speed = 1e-3,
                                .bias_until = 0.966,
-                               .steps = 100000};
-    CHECK_NEAR(schedule_learning_rate(&s, 0), 2.2e-4 / 2000, 1e-12);
-    CHECK_NEAR(schedule_learning_rate(&s, 1999), 2.2e-4, 1e-12);
-    CHECK_NEAR(schedule_learning_rate(&s, 49999), 2.2e-4, 1e-12);
-    CHECK_NEAR(schedule_learning_rate(&s, 70000), 2.2e-4 * 0.55, 1e-9);
-    CHECK_NEAR(schedule_learning_rate(&s, 92000), 2.2e-5, 1e-12);
-    CHECK_NEAR(schedule_learning_rate(&s, 96000), 2.2e-4 * 0.0332, 1e-12);
-    CHECK_NEAR(schedule_mtp_weight(&s, 67000), 0.3, 0);
-    CHECK_NEAR(schedule_mtp_weight(&s, 68000), 0.1, 0);
-    CHECK_NEAR(schedule_bias_speed(&s, 97000), 0, 0);
+                               .batch = 3,
+                               .samples = 300000};
+    CHECK_NEAR(schedule_learning_rate(&s, at(0)), 2.2e-4 / 2000, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, at(1999)), 2.2e-4, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, at(49999)), 2.2e-4, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, at(70000)), 2.2e-4 * 0.55, 1e-9);
+    CHECK_NEAR(schedule_learning_rate(&s, at(92000)), 2.2e-5, 1e-12);
+    CHECK_NEAR(schedule_learning_rate(&s, at(96000)), 2.2e-4 * 0.0332, 1e-12);
+    CHECK_NEAR(schedule_mtp_weight(&s, at(67000)), 0.3, 0);
+    CHECK_NEAR(schedule_mtp_weight(&s, at(68000)), 0.1, 0);
+    CHECK_NEAR(schedule_bias_speed(&s, at(97000)), 0, 0);
+}
+
+static void the_batch_grows_over_its_tokens(void) {
+    struct schedule s = {.peak = 1,
+                         .constant_until = 0.5,
+                         .cosine_until = 0.5,
+                         .last_from = 0.5,
+                         .batch = 40,
+                         .batch_from = 8,
+                         .ramp_samples = 400,
+                         .batch_multiple = 4};
+    CHECK_EQ(schedule_batch(&s, 0), 8);
+    CHECK_EQ(schedule_batch(&s, 49), 8);
+    CHECK_EQ(schedule_batch(&s, 50), 12);
+    CHECK_EQ(schedule_batch(&s, 399), 36);
+    CHECK_EQ(schedule_batch(&s, 400), 40);
+    int64_t samples = 0, step = 0;
+    for (; samples < 400; step++) {
+        CHECK_EQ(schedule_samples(&s, step), samples);
+        samples += schedule_batch(&s, samples);
+    }
+    CHECK_EQ(schedule_samples(&s, step + 10), samples + 400);
+    s.samples = 1000; /* half of the tokens, wherever the step is */
+    CHECK_NEAR(schedule_learning_rate(&s, (struct run_place){step, 499}), 1, 0);
+    CHECK_NEAR(schedule_learning_rate(&s, (struct run_place){step, 500}), 0, 0);
+}
+
+/* Batches of 2, then 4: their samples follow each other, and a resumed run goes on with the same.
+ */
+static void a_ramped_run_resumes_with_the_same_bits(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 1);
+    w.options.batch_from = 2;
+    w.options.ramp_tokens = 6 * w.options.sequence_length;
+    w.options.save_every = 1;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    uint64_t weights = hash_of(w.out, "model.safetensors");
+    struct checkpoint c;
+    const int64_t samples[] = {0, 2, 4, 6, 10, 14, 18};
+    for (int step = 1; step <= 6; step++) {
+        CHECK_OK(checkpoint_open(&c, w.out, step + 1, &err), &err);
+        CHECK_EQ(state_get_info(c.state)->samples_seen, samples[step]);
+        CHECK_EQ(state_get_info(c.state)->tokens_seen, samples[step] * 12);
+        checkpoint_close(&c);
+    }
+    for (int step = 3; step <= 6; step++) remove_step(&w, step);
+    w.options.resume = true;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    check_metrics(&w, 6);
+    world_close(&w);
 }
 
 static void crc32c_is_the_published_one(void) {
@@ -573,6 +628,8 @@ static const struct test tests[] = {
     TEST(a_gradient_that_is_not_finite_stops_before_the_update),
     TEST(an_expert_without_tokens_keeps_its_weights),
     TEST(schedule_follows_the_published_shape),
+    TEST(the_batch_grows_over_its_tokens),
+    TEST(a_ramped_run_resumes_with_the_same_bits),
     TEST(crc32c_is_the_published_one),
 };
 HARNESS_MAIN(tests)
