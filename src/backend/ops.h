@@ -326,6 +326,13 @@ struct op_adamw {
     double correction1, correction2; /* c1, c2 */
 };
 
+/* y += weight * (x - y): a running mean of x, with the decay 1 - weight. */
+struct op_lerp {
+    struct tensor y; /* [1, n] in place */
+    struct tensor x; /* [1, n] */
+    double weight;   /* 0 to 1 */
+};
+
 enum { SUMSQ_CHUNK = 65536 };
 /* partial[i] = sum of squares of chunk i of SUMSQ_CHUNK elements, in double, one fixed order. */
 struct op_sumsq {
@@ -358,6 +365,7 @@ struct op_sumsq {
     X(moe_combine)                                                                                 \
     X(cross_entropy)                                                                               \
     X(adamw)                                                                                       \
+    X(lerp)                                                                                        \
     X(sumsq)
 
 struct op_table {

@@ -20,6 +20,18 @@ void ops_adamw(struct stream *stream, const struct op_adamw *op) {
     stream->device->ops->adamw(stream, op);
 }
 
+void ops_lerp(struct stream *stream, const struct op_lerp *op) {
+    if (stream_failed(stream)) return;
+    const struct check check = {stream, "lerp"};
+    check_tensor(&check, "y", op->y, 1, ANY);
+    check_tensor(&check, "x", op->x, 1, op->y.cols);
+    check_apart(&check, CHECK_LIST(OPERAND(y)), CHECK_LIST(OPERAND(x)));
+    if (!(op->weight >= 0 && op->weight <= 1))
+        stream_fail(stream, FATHOM_USAGE, "lerp: the weight is %g, expected 0 to 1", op->weight);
+    if (stream_failed(stream) || op->y.cols == 0) return;
+    stream->device->ops->lerp(stream, op);
+}
+
 static int64_t chunks(int64_t n) { return (n + SUMSQ_CHUNK - 1) / SUMSQ_CHUNK; }
 
 void ops_sumsq(struct stream *stream, const struct op_sumsq *op) {

@@ -7,6 +7,7 @@
 #include "backend/device.h"
 
 void ops_adamw(struct stream *stream, const struct op_adamw *op);
+void ops_lerp(struct stream *stream, const struct op_lerp *op);
 void ops_sumsq(struct stream *stream, const struct op_sumsq *op);
 
 /* sqrt(sum of squares) over a list of tensors. Each tensor is cut into chunks of SUMSQ_CHUNK

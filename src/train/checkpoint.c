@@ -18,6 +18,8 @@ static const char *const carried_files[] = {"tokenizer.json", "tokenizer_config.
 enum { CARRIED_COUNT = sizeof carried_files / sizeof carried_files[0] };
 static const char step_prefix[] = "step-";
 static const char weights_hash[] = "weights.xxh3";
+static const char ema_hash[] = "ema.xxh3";
+static const char ema_directory[] = "ema";
 static const char adam_steps[] = "adam_steps"; /* the updates of the whole, then of each expert */
 
 /* ---- names ---- */
@@ -207,17 +209,33 @@ static fathom_status carry_files(const char *from, const char *to, struct error 
     return FATHOM_OK;
 }
 
-/* Links every regular file of a checkpoint into the run's directory. */
-static fathom_status publish(const char *checkpoint, const char *run, struct error *err) {
+/* Links every regular file of a checkpoint's directory into the run's. */
+static fathom_status publish_files(const char *checkpoint, const char *run, struct error *err) {
     fathom_status status = FATHOM_OK;
     const struct dirent *entry = NULL;
     DIR *directory = opendir(checkpoint);
     if (!directory) return error_set_errno(err, errno, "%s: cannot be listed", checkpoint);
     while (status == FATHOM_OK && (entry = readdir(directory))) {
-        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "state") == 0) continue;
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "state") == 0 ||
+            strcmp(entry->d_name, ema_directory) == 0)
+            continue;
         status = link_file(checkpoint, entry->d_name, run, err);
     }
     closedir(directory);
+    return status;
+}
+
+static fathom_status publish(const char *checkpoint, const char *run, bool has_ema,
+                             struct error *err) {
+    char *from = NULL, *to = NULL;
+    TRY(publish_files(checkpoint, run, err));
+    if (!has_ema) return FATHOM_OK;
+    fathom_status status = path_join(&from, checkpoint, ema_directory, err);
+    if (status == FATHOM_OK) status = path_join(&to, run, ema_directory, err);
+    if (status == FATHOM_OK) status = path_make_directory(to, err);
+    if (status == FATHOM_OK) status = publish_files(from, to, err);
+    mem_free(from);
+    mem_free(to);
     return status;
 }
 
@@ -247,6 +265,7 @@ static void moment_name(const struct param *p, bool is_second, char name[TENSOR_
 struct state_save {
     const struct model *model;
     const struct optimizer *optimizer;
+    const struct ema *ema; /* or NULL */
     struct state_writer *writer;
     struct stream stream;
     void *buffer; /* the largest tensor's bytes */
@@ -263,6 +282,7 @@ static fathom_status fetch(struct stream *stream, struct tensor from, void *buff
 static fathom_status state_declare(struct state_save *s, struct error *err) {
     const struct param_list *list = &s->model->params;
     TRY(state_writer_declare(s->writer, weights_hash, DTYPE_U64, 1, &list->count, err));
+    if (s->ema) TRY(state_writer_declare(s->writer, ema_hash, DTYPE_U64, 1, &list->count, err));
     const int64_t counts = 1 + s->optimizer->expert_count;
     TRY(state_writer_declare(s->writer, adam_steps, DTYPE_I64, 1, &counts, err));
     for (int second = 0; second < 2; second++) {
@@ -292,6 +312,10 @@ static fathom_status state_put(struct state_save *s, struct error *err) {
     const struct param_list *list = &s->model->params;
     TRY(hash_weights(s->model, &s->stream, s->buffer, s->hashes, err));
     TRY(state_writer_put(s->writer, weights_hash, 0, s->hashes, list->count, err));
+    if (s->ema) {
+        TRY(hash_weights(&s->ema->view, &s->stream, s->buffer, s->hashes, err));
+        TRY(state_writer_put(s->writer, ema_hash, 0, s->hashes, list->count, err));
+    }
     TRY(state_writer_put(s->writer, adam_steps, 0, &s->optimizer->steps, 1, err));
     TRY(state_writer_put(s->writer, adam_steps, 1, s->optimizer->expert_steps,
                          s->optimizer->expert_count, err));
@@ -331,12 +355,12 @@ static fathom_status state_write(struct state_save *s, const char *directory,
     return state_writer_commit(writer, err);
 }
 
-static fathom_status save_state(const struct model *model, const struct optimizer *optimizer,
-                                const char *directory, const struct state_info *info,
-                                const char *options_json, struct error *err) {
-    struct state_save save = {.model = model, .optimizer = optimizer};
+static fathom_status save_state(const struct trained *t, const char *directory,
+                                const struct state_info *info, const char *options_json,
+                                struct error *err) {
+    struct state_save save = {.model = t->model, .optimizer = t->optimizer, .ema = t->ema};
     char *path = NULL;
-    stream_init(&save.stream, model->device);
+    stream_init(&save.stream, t->model->device);
     TRY(path_join(&path, directory, "state", err));
     fathom_status status = path_make_directory(path, err);
     if (status == FATHOM_OK) status = state_write(&save, path, info, options_json, err);
@@ -349,29 +373,40 @@ static fathom_status save_state(const struct model *model, const struct optimize
 
 /* ---- saving ---- */
 
-static fathom_status fill_directory(const struct checkpoint_options *options,
-                                    const struct model *model, const struct optimizer *optimizer,
-                                    const struct state_info *info, const char *directory,
-                                    struct error *err) {
+static fathom_status fill_model(const struct model *model, const char *files_from,
+                                const char *directory, struct error *err) {
     TRY(model_save(model, directory, 0, err));
-    TRY(carry_files(options->files_from, directory, err));
-    return save_state(model, optimizer, directory, info, options->options_json, err);
+    return carry_files(files_from, directory, err);
 }
 
-fathom_status checkpoint_save(const struct checkpoint_options *options, const struct model *model,
-                              const struct optimizer *optimizer, const struct state_info *info,
-                              struct error *err) {
+static fathom_status fill_directory(const struct checkpoint_options *options,
+                                    const struct trained *t, const struct state_info *info,
+                                    const char *directory, struct error *err) {
+    TRY(fill_model(t->model, options->files_from, directory, err));
+    if (t->ema) {
+        char *path = NULL;
+        TRY(path_join(&path, directory, ema_directory, err));
+        fathom_status status = path_make_directory(path, err);
+        if (status == FATHOM_OK) status = fill_model(&t->ema->view, options->files_from, path, err);
+        mem_free(path);
+        TRY(status);
+    }
+    return save_state(t, directory, info, options->options_json, err);
+}
+
+fathom_status checkpoint_save(const struct checkpoint_options *options, const struct trained *t,
+                              const struct state_info *info, struct error *err) {
     char *path = NULL, *temporary = NULL;
     fathom_status status = step_path(&path, options->run, info->step, err);
     if (status == FATHOM_OK) status = directory_begin(&temporary, path, true, err);
     if (status == FATHOM_OK) {
-        status = fill_directory(options, model, optimizer, info, temporary, err);
+        status = fill_directory(options, t, info, temporary, err);
         if (status == FATHOM_OK)
             status = directory_commit(temporary, path, true, err);
         else
             directory_abort(temporary);
     }
-    if (status == FATHOM_OK) status = publish(path, options->run, err);
+    if (status == FATHOM_OK) status = publish(path, options->run, t->ema != NULL, err);
     if (status == FATHOM_OK) status = remove_old(options, err);
     mem_free(path);
     return status;
@@ -379,20 +414,29 @@ fathom_status checkpoint_save(const struct checkpoint_options *options, const st
 
 /* ---- loading ---- */
 
-static fathom_status check_weights(const char *checkpoint, const struct state *state,
-                                   const struct model *model, void *buffer, uint64_t *hashes,
-                                   uint64_t *recorded, struct stream *stream, struct error *err) {
+/* What loading works with. */
+struct state_load {
+    const struct checkpoint *checkpoint;
+    struct stream stream;
+    void *buffer;                /* the largest tensor's bytes */
+    uint64_t *hashes, *recorded; /* [params] */
+};
+
+/* Compares every weight of a model with the checksums in the state. */
+static fathom_status check_weights(struct state_load *l, const struct model *model,
+                                   const char *name_of_hashes, struct error *err) {
     const struct param_list *list = &model->params;
-    TRY(state_read(state, weights_hash, DTYPE_U64, 0, list->count, recorded, err));
-    TRY(hash_weights(model, stream, buffer, hashes, err));
+    TRY(state_read(l->checkpoint->state, name_of_hashes, DTYPE_U64, 0, list->count, l->recorded,
+                   err));
+    TRY(hash_weights(model, &l->stream, l->buffer, l->hashes, err));
     for (int64_t i = 0; i < list->count; i++) {
         char name[TENSOR_NAME_MAX];
-        if (hashes[i] == recorded[i]) continue;
+        if (l->hashes[i] == l->recorded[i]) continue;
         param_name(&list->items[i], name);
         RAISE(FATHOM_BAD_INPUT,
               "%s: %s differs from the checksum in the training state: the file was damaged or "
               "replaced",
-              checkpoint, name);
+              l->checkpoint->path, name);
     }
     return FATHOM_OK;
 }
@@ -420,24 +464,35 @@ static fathom_status load_moments(const struct state *state, struct optimizer *o
     return stream_check(stream, err);
 }
 
-fathom_status checkpoint_load(const struct checkpoint *checkpoint, struct model *model,
-                              struct optimizer *optimizer, struct error *err) {
-    const struct state *state = checkpoint->state;
-    void *buffer = NULL;
-    uint64_t *hashes = NULL, *recorded = NULL;
-    struct stream stream;
-    stream_init(&stream, model->device);
-    TRY(model_load(model, checkpoint->path, err));
-    fathom_status status = mem_new_raw(&buffer, (size_t)largest_param(&model->params),
-                                       dtype_size(model->device->compute), "a checkpoint", err);
-    if (status == FATHOM_OK) status = MEM_NEW(&hashes, model->params.count, "a checkpoint", err);
-    if (status == FATHOM_OK) status = MEM_NEW(&recorded, model->params.count, "a checkpoint", err);
-    if (status == FATHOM_OK)
-        status =
-            check_weights(checkpoint->path, state, model, buffer, hashes, recorded, &stream, err);
-    if (status == FATHOM_OK) status = load_moments(state, optimizer, buffer, &stream, err);
-    mem_free(buffer);
-    mem_free(hashes);
-    mem_free(recorded);
+static fathom_status load_ema(struct state_load *l, struct ema *ema, struct error *err) {
+    char *path = NULL;
+    TRY(path_join(&path, l->checkpoint->path, ema_directory, err));
+    fathom_status status = model_load(&ema->view, path, err);
+    mem_free(path);
+    TRY(status);
+    return check_weights(l, &ema->view, ema_hash, err);
+}
+
+static fathom_status load_all(struct state_load *l, const struct trained *t, struct error *err) {
+    const struct param_list *list = &t->model->params;
+    stream_init(&l->stream, t->model->device);
+    TRY(mem_new_raw(&l->buffer, (size_t)largest_param(list), dtype_size(t->model->device->compute),
+                    "a checkpoint", err));
+    TRY(MEM_NEW(&l->hashes, list->count, "a checkpoint", err));
+    TRY(MEM_NEW(&l->recorded, list->count, "a checkpoint", err));
+    /* The average first: its file carries the router biases too, which belong to the model. */
+    if (t->ema) TRY(load_ema(l, t->ema, err));
+    TRY(model_load(t->model, l->checkpoint->path, err));
+    TRY(check_weights(l, t->model, weights_hash, err));
+    return load_moments(l->checkpoint->state, t->optimizer, l->buffer, &l->stream, err);
+}
+
+fathom_status checkpoint_load(const struct checkpoint *checkpoint, const struct trained *trained,
+                              struct error *err) {
+    struct state_load load = {.checkpoint = checkpoint};
+    fathom_status status = load_all(&load, trained, err);
+    mem_free(load.buffer);
+    mem_free(load.hashes);
+    mem_free(load.recorded);
     return status;
 }

@@ -3,11 +3,13 @@
  * RUN/step-00000100/ is a Hugging Face directory (config.json, tokenizer files, model*.safetensors)
  * with the training state in state/. It is written beside its place, synced, and renamed, so it is
  * whole or absent. RUN itself carries the newest one's model files as hard links (copies where the
- * file system has none), so that RUN is a model directory too. */
+ * file system has none), so that RUN is a model directory too. With an average of the weights both
+ * have it in ema/, a model directory as well. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 
 #include "format/state.h"
+#include "train/ema.h"
 #include "train/optimizer.h"
 
 struct checkpoint_options {
@@ -18,9 +20,16 @@ struct checkpoint_options {
     int64_t keep_every;       /* but for those of steps that this divides; 0: none */
 };
 
-/* Saves the model and the optimizer after info->step steps, then removes old checkpoints. */
-fathom_status checkpoint_save(const struct checkpoint_options *options, const struct model *model,
-                              const struct optimizer *optimizer, const struct state_info *info,
+/* What a run trains. */
+struct trained {
+    struct model *model;
+    struct optimizer *optimizer;
+    struct ema *ema; /* NULL: none is kept */
+};
+
+/* Saves what is trained after info->step steps, then removes old checkpoints. */
+fathom_status checkpoint_save(const struct checkpoint_options *options,
+                              const struct trained *trained, const struct state_info *info,
                               struct error *err);
 
 bool checkpoint_exists(const char *run); /* of any step, damaged or not */
@@ -43,9 +52,9 @@ bool checkpoint_is_damage(fathom_status status);
  * that they are neither resumed from nor counted again. */
 fathom_status checkpoint_set_aside(const char *run, int64_t step, struct error *err);
 
-/* Loads weights, router biases, moments and update counts; every tensor is compared with its
- * checksum. The caller reads step, data position and options from the state. */
-fathom_status checkpoint_load(const struct checkpoint *checkpoint, struct model *model,
-                              struct optimizer *optimizer, struct error *err);
+/* Loads weights, router biases, moments, update counts and the average; every tensor is compared
+ * with its checksum. The caller reads step, data position and options from the state. */
+fathom_status checkpoint_load(const struct checkpoint *checkpoint, const struct trained *trained,
+                              struct error *err);
 
 #endif

@@ -22,6 +22,7 @@ struct run_state {
     struct log *log;
     struct model *model;
     struct trainer *trainer;
+    struct ema *ema;
     struct shard_set *train, *heldout;
     struct loader loader;
     struct metrics *metrics;
@@ -90,13 +91,18 @@ static fathom_status check_resumed(const struct run_state *r, const struct state
     return FATHOM_OK;
 }
 
+static struct trained trained_of(const struct run_state *r) {
+    return (struct trained){r->model, r->trainer->optimizer, r->ema};
+}
+
 /* Loads the newest checkpoint that is whole. `fault` keeps what was wrong with a newer one. */
 static fathom_status load_newest(struct run_state *r, struct checkpoint *out, struct error *fault) {
     for (int64_t before = INT64_MAX;;) {
         struct error *first = fault->text[0] ? NULL : fault;
         TRY(checkpoint_open(out, r->options->out, before, first));
         first = fault->text[0] ? NULL : fault;
-        fathom_status status = checkpoint_load(out, r->model, r->trainer->optimizer, first);
+        const struct trained trained = trained_of(r);
+        fathom_status status = checkpoint_load(out, &trained, first);
         if (status == FATHOM_OK) return FATHOM_OK;
         before = out->step;
         checkpoint_close(out);
@@ -142,6 +148,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     if (!o->resume) TRY(start_new(r, err));
     const struct trainer_options trainer_options = pretrain_trainer_options(o);
     TRY(trainer_new(&r->trainer, r->model, &trainer_options, err));
+    if (o->ema > 0) TRY(ema_new(&r->ema, r->model, o->ema, err));
     if (o->resume) TRY(start_resumed(r, err));
     options_to_json(&pretrain_table, o, false, &r->recorded);
     TRY(text_check(&r->recorded, err));
@@ -154,6 +161,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
 static void run_close(struct run_state *r) {
     metrics_close(r->metrics);
     trainer_free(r->trainer);
+    ema_free(r->ema);
     model_free(r->model);
     shard_set_close(r->train);
     shard_set_close(r->heldout);
@@ -194,7 +202,8 @@ static fathom_status save(struct run_state *r, struct error *err) {
                                     .data_identity = shard_set_identity(r->train)};
     if (r->saved_step == r->at.step) return FATHOM_OK;
     TRY(metrics_sync(r->metrics, err));
-    TRY(checkpoint_save(&options, r->model, r->trainer->optimizer, &info, err));
+    const struct trained trained = trained_of(r);
+    TRY(checkpoint_save(&options, &trained, &info, err));
     r->saved_step = r->at.step;
     return FATHOM_OK;
 }
@@ -227,8 +236,10 @@ static fathom_status take_step(struct run_state *r, struct step_metrics *metrics
                             r->tokens + i * (o->sequence_length + 1), err));
         TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
     }
-    return trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->at),
-                          schedule_bias_speed(&r->schedule, r->at), metrics, err);
+    TRY(trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->at),
+                       schedule_bias_speed(&r->schedule, r->at), metrics, err));
+    if (r->ema) ema_update(r->ema, r->model, &r->trainer->stream);
+    return stream_check(&r->trainer->stream, err);
 }
 
 /* A step that was not finite left the weights as they were: its place in the data is passed. */

@@ -25,6 +25,7 @@ struct pretrain_options {
     int64_t warmup;
     double constant_until, cosine_until, last_from, final_ratio, last_ratio;
     double beta1, beta2, eps, decay, clip;
+    double ema; /* decay of the weights' average; 0: none */
     double mtp_first, mtp_last, mtp_until;
     double balance_alpha, bias_speed, bias_until;
     int64_t save_every, keep, keep_every;

@@ -50,6 +50,8 @@ static const struct option rows[] = {
     {"weight-decay", OPTION_FLOAT, AT(decay), 0, 10, "0.1", NULL, "X", "of matrices", false, true},
     {"clip", OPTION_FLOAT, AT(clip), 0, 1e9, "1", NULL, "X",
      "largest gradient norm; 0: no clipping", false, true},
+    {"ema", OPTION_FLOAT, AT(ema), 0, 0.9999999, "0", NULL, "DECAY",
+     "keep an average of the weights that decays so per step, in RUN/ema; 0: none", false, true},
     {"mtp-weight", OPTION_FLOAT, AT(mtp_first), 0, 100, "0.3", NULL, "X",
      "weight of the multi-token prediction loss", false, true},
     {"mtp-weight-last", OPTION_FLOAT, AT(mtp_last), 0, 100, "0.1", NULL, "X",

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "format/shard.h"
 #include "model/sizes.h"
+#include "train/ema.h"
 #include "train/pretrain.h"
 
 /* Share of the multiply-add peak that whole steps reach here (docs/training.md has measurements);
@@ -29,6 +30,7 @@ fathom_status pretrain_memory(const struct pretrain_options *options, const stru
     TRY(trainer_measure(&measured, model, &trainer, err));
     *bytes = model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count) +
              trainer_bytes_total(&measured) + largest_param_bytes(model) + CHECKPOINT_BUFFER;
+    if (options->ema > 0) *bytes += ema_bytes(&model->params, model->device->compute);
     return FATHOM_OK;
 }
 

@@ -32,4 +32,5 @@ measure() { # NAME OPTION...
 }
 measure "selective" --recompute selective
 measure "layer" --recompute layer
+measure "average" --ema 0.99
 finish

@@ -251,6 +251,17 @@ static void call_adamw(struct stream *stream, const struct case_data *data) {
 const struct op_kind case_kind_adamw = {
     .op = "adamw", .make = make_adamw, .call = call_adamw, .tolerance = 1e-6};
 
+static void make_lerp(struct case_data *data) {
+    const int64_t n = data->op_case->C;
+    case_put(data, "y", CASE_INOUT, CASE_WHOLE, 1, n);
+    case_put(data, "x", CASE_IN, CASE_WHOLE, 1, n);
+}
+static void call_lerp(struct stream *stream, const struct case_data *data) {
+    ops_lerp(stream, &(struct op_lerp){.y = TENSOR(y), .x = TENSOR(x), .weight = 0.3});
+}
+const struct op_kind case_kind_lerp = {
+    .op = "lerp", .make = make_lerp, .call = call_lerp, .tolerance = 1e-6};
+
 static void make_sumsq(struct case_data *data) {
     const int64_t n = data->op_case->C;
     case_put(data, "x", CASE_IN, CASE_WHOLE, 1, n);

@@ -69,6 +69,7 @@
     CASE(cross_entropy, CASE_GRADIENT | CASE_OPTIONAL, .T = 5, .C = c)                            \
     CASE(cross_entropy, 0, .T = 2, .C = c)                                                        \
     CASE(adamw, 0, .C = c)                                                                        \
+    CASE(lerp, 0, .C = c)                                                                         \
     CASE(sumsq, 0, .C = c)                                                                        \
     CASE(moe_combine, 0, .T = 6, .A = 3, .C = c)                                                  \
     CASE(moe_combine, CASE_WEIGHTED | CASE_OPTIONAL, .T = 6, .A = 2, .C = c)                      \
@@ -115,6 +116,7 @@ const struct op_case op_cases[] = {
     CASE(add, 0, .T = 200, .C = 100)
     CASE(cross_entropy, CASE_GRADIENT | CASE_OPTIONAL, .T = 3, .C = 4099)
     CASE(adamw, 0, .C = 70001)
+    CASE(lerp, 0, .C = 70001)
     CASE(sumsq, 0, .C = SUMSQ_CHUNK - 1) CASE(sumsq, 0, .C = SUMSQ_CHUNK)
     CASE(sumsq, 0, .C = SUMSQ_CHUNK + 1) CASE(sumsq, 0, .C = 3 * SUMSQ_CHUNK + 77)
 

@@ -42,6 +42,24 @@ static void adamw_follows_its_formula(void) {
     oracle_close(&o);
 }
 
+/* A weight of 0 changes nothing, 1 copies; twice the same halves the distance each time. */
+static void lerp_is_a_running_mean(void) {
+    struct oracle o;
+    oracle_open(&o);
+    struct tensor y = oracle_normal(&o, 1, 5), x = oracle_normal(&o, 1, 5);
+    double before[5];
+    memcpy(before, y.data, sizeof before);
+    ops_lerp(&o.stream, &(struct op_lerp){.y = y, .x = x, .weight = 0});
+    for (int i = 0; i < 5; i++) CHECK_NEAR(at(y, 0)[i], before[i], 0);
+    for (int k = 0; k < 2; k++)
+        ops_lerp(&o.stream, &(struct op_lerp){.y = y, .x = x, .weight = 0.5});
+    for (int i = 0; i < 5; i++)
+        CHECK_NEAR(at(y, 0)[i], 0.25 * before[i] + 0.75 * at(x, 0)[i], 1e-15);
+    ops_lerp(&o.stream, &(struct op_lerp){.y = y, .x = x, .weight = 1});
+    for (int i = 0; i < 5; i++) CHECK_NEAR(at(y, 0)[i], at(x, 0)[i], 1e-15);
+    oracle_close(&o);
+}
+
 /* The norm of tensors on a device; `workspace` holds both arrays of partials. */
 static double norm_of(struct device *device, const struct tensor *tensors, int64_t count) {
     static double workspace[64];
@@ -105,6 +123,7 @@ static void norm_of_a_failed_stream_is_zero(void) {
 
 static const struct test tests[] = {
     TEST(adamw_follows_its_formula),
+    TEST(lerp_is_a_running_mean),
     TEST(norm_is_the_same_for_any_threads_and_any_sharding),
     TEST(norm_of_a_failed_stream_is_zero),
 };

@@ -604,6 +604,49 @@ static void a_ramped_run_resumes_with_the_same_bits(void) {
     world_close(&w);
 }
 
+/* The average of a run is that of its steps' weights, and resumes with the same bits. */
+static void the_average_follows_the_weights(void) {
+    struct error err = {0};
+    struct world w;
+    world_open(&w, 1);
+    w.options.ema = 0.75;
+    w.options.save_every = 1;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    char path[1200];
+    double average = 0;
+    for (int step = 0; step <= 6; step++) {
+        struct model *model = NULL;
+        snprintf(path, sizeof path, "%s/step-%08d", w.out, step);
+        CHECK_OK(model_open(&model, w.device, step > 0 ? path : w.model, 0, &err), &err);
+        const struct param *p = param_find(&model->params, TENSOR_HEAD, -1, -1);
+        const double value = ((const float *)model_weight(model, p).data)[5];
+        average = step == 0 ? value : 0.75 * average + 0.25 * value;
+        model_free(model);
+        if (step == 0) continue;
+        snprintf(path, sizeof path, "%s/step-%08d/ema", w.out, step);
+        CHECK_OK(model_open(&model, w.device, path, 0, &err), &err);
+        p = param_find(&model->params, TENSOR_HEAD, -1, -1);
+        CHECK_NEAR(((const float *)model_weight(model, p).data)[5], average, 1e-7);
+        model_free(model);
+    }
+    uint64_t weights = hash_of(w.out, "model.safetensors");
+    uint64_t averaged = hash_of(w.out, "ema/model.safetensors");
+    CHECK(weights != averaged);
+    for (int step = 4; step <= 6; step++) remove_step(&w, step);
+    w.options.resume = true;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    CHECK(hash_of(w.out, "ema/model.safetensors") == averaged);
+    damage(&w, "step-00000006/ema/model.safetensors");
+    struct checkpoint c;
+    CHECK_OK(checkpoint_open(&c, w.out, INT64_MAX, &err), &err);
+    checkpoint_close(&c);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(has_step(&w, "step-00000006.damaged"));
+    CHECK(hash_of(w.out, "step-00000006/ema/model.safetensors") == averaged);
+    world_close(&w);
+}
+
 static void crc32c_is_the_published_one(void) {
     CHECK(crc32c("123456789", 9) == 0xe3069283u);
     unsigned char zeros[32] = {0};
@@ -630,6 +673,7 @@ static const struct test tests[] = {
     TEST(schedule_follows_the_published_shape),
     TEST(the_batch_grows_over_its_tokens),
     TEST(a_ramped_run_resumes_with_the_same_bits),
+    TEST(the_average_follows_the_weights),
     TEST(crc32c_is_the_published_one),
 };
 HARNESS_MAIN(tests)

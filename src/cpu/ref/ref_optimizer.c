@@ -15,6 +15,14 @@ void REF(adamw)(struct stream *stream, const struct op_adamw *op) {
     }
 }
 
+/* y += weight * (x - y) */
+void REF(lerp)(struct stream *stream, const struct op_lerp *op) {
+    (void)stream;
+    real *y = ref_row(op->y, 0);
+    const real *x = ref_row(op->x, 0);
+    for (int64_t i = 0; i < op->y.cols; i++) y[i] += (real)op->weight * (x[i] - y[i]);
+}
+
 void REF(sumsq)(struct stream *stream, const struct op_sumsq *op) {
     (void)stream;
     const real *x = ref_row(op->x, 0);

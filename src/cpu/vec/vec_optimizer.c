@@ -52,6 +52,25 @@ void VEC_NAME(adamw)(struct stream *stream, const struct op_adamw *op) {
     rows_run(stream, adamw_range, op, op->p.cols, 1);
 }
 
+/* ---- running means ---- */
+
+/* y += weight * (x - y) */
+static void lerp_range(const void *arg, int64_t first, int64_t end, int worker) {
+    (void)worker;
+    const struct op_lerp *op = arg;
+    const vf weight = vf_set1((float)op->weight);
+    float *y = op->y.data;
+    const float *x = op->x.data;
+    for (int64_t i = first; i < end; i += VEC_LANES) {
+        const vf old = row_load(y, i, end);
+        row_store(y, i, end, vf_fma(weight, vf_sub(row_load(x, i, end), old), old));
+    }
+}
+
+void VEC_NAME(lerp)(struct stream *stream, const struct op_lerp *op) {
+    rows_run(stream, lerp_range, op, op->y.cols, 1);
+}
+
 /* ---- sums of squares ---- */
 
 /* partial = sum x^2 in double: vector i of a chunk goes to pair of chains i % 2, its low half to
