@@ -28,6 +28,7 @@ fathom_status command_init(struct command *command);
 fathom_status command_inspect(struct command *command);
 fathom_status command_logits(struct command *command);
 fathom_status command_pretrain(struct command *command);
+fathom_status command_report(struct command *command);
 fathom_status command_tokenizer(struct command *command);
 
 /* Members of command_bench. */

@@ -59,6 +59,15 @@ check "data show prints the checksums' verdict" says "$out" 'checksums are right
 works "data show" data show shards
 check "data show counts" says "$out" '^train +[1-9]'
 
+# ---- report ----
+works "report" report run
+check "report writes into the run" says run/report.html '^<!doctype html>'
+works "report to standard output" report --out - run run
+check "it is the page" says "$out" '</html>$'
+works "report to a file" report --out page.html run
+refuses "report over a file" 1 'page.html exists already; --force' report --out page.html run
+works "report over a file with --force" report --out page.html --force run
+
 # ---- tokenizer encode and decode ----
 printf 'Once upon a time, na\303\257ve 123!\n' >text.txt
 works "tokenizer encode" tokenizer encode --model run text.txt

@@ -1,0 +1,20 @@
+/* Heat maps: a colour for every cell of a matrix, as a standalone SVG. */
+#ifndef VIEW_HEATMAP_H
+#define VIEW_HEATMAP_H
+
+#include <stddef.h>
+
+#include "base/text.h"
+
+struct heatmap {
+    const char *title, *x_label, *y_label;
+    size_t rows, columns;
+    const double *values; /* [rows, columns], row 0 on top; what is not finite stays empty */
+    double low, high;     /* values of the first and the last colour; low < high */
+    double x_low, x_high; /* what the first column's left and the last one's right edge stand for */
+};
+
+/* A self-contained SVG of width x height pixels with a scale of its colours. */
+void heatmap_svg(const struct heatmap *map, int width, int height, struct text *out);
+
+#endif

@@ -1,0 +1,113 @@
+/* metrics.jsonl read back, and the page about runs. */
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "files.h"
+#include "harness.h"
+#include "train/metrics_log.h"
+#include "train/report.h"
+
+static struct error err;
+
+static const char lines[] =
+    "{\"step\": 1, \"tokens\": 100, \"loss\": 5.5, \"mtp_loss\": 6, \"learning_rate\": 0.001, "
+    "\"grad_norm\": 2, \"tokens_per_second\": 50, \"max_violation\": [0.5, 1.5], "
+    "\"dead_experts\": [0, 3]}\n"
+    "{\"step\": 2, \"tokens\": 200, \"skipped\": \"step 2: not finite\"}\n"
+    "{\"step\": 3, \"tokens\": 300, \"loss\": 4.5, \"heldout_loss\": 4.75, \"grad_norm\": 1, "
+    "\"tokens_per_second\": 100, \"spike\": true, \"max_violation\": [0.25, 0.75], "
+    "\"dead_experts\": [0, 0]}\n";
+
+static const char *make_run(const char *name, const char *text, size_t size) {
+    char path[256];
+    CHECK_OK(path_make_directory(test_path(name), &err), &err);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", name);
+    FILE *file = fopen(test_path(path), "wb");
+    CHECK(file != NULL);
+    CHECK_EQ(fwrite(text, 1, size, file), size);
+    CHECK_EQ(fclose(file), 0);
+    return test_path(name);
+}
+
+static void lines_are_read_back(void) {
+    struct metrics_log log;
+    double tokens[3], values[3];
+    CHECK_OK(metrics_log_read(&log, make_run("run", lines, strlen(lines)), &err), &err);
+    CHECK_EQ(log.count, 3);
+    CHECK_EQ(log.layers, 2);
+    CHECK_NEAR(log.rows[0].loss, 5.5, 0);
+    CHECK_NEAR(log.rows[0].violation, 1, 0);
+    CHECK_NEAR(log.rows[0].dead, 3, 0);
+    CHECK(log.rows[1].is_skipped && isnan(log.rows[1].loss) && isnan(log.violations[2]));
+    CHECK(log.rows[2].is_spike && !log.rows[0].is_spike);
+    CHECK_NEAR(log.violations[5], 0.75, 0);
+    CHECK_EQ(metrics_log_points(&log, offsetof(struct metrics_row, loss), tokens, values), 2);
+    CHECK(tokens[1] == 300 && values[1] == 4.5);
+    CHECK_EQ(metrics_log_points(&log, offsetof(struct metrics_row, heldout), tokens, values), 1);
+    metrics_log_free(&log);
+}
+
+static void a_line_that_is_being_written_is_left_out(void) {
+    for (size_t size = 0; size < strlen(lines); size++) {
+        struct metrics_log log;
+        size_t whole = 0;
+        for (size_t i = 0; i < size; i++) whole += lines[i] == '\n';
+        harness_context("%zu bytes", size);
+        CHECK_OK(metrics_log_read(&log, make_run("run", lines, size), &err), &err);
+        CHECK_EQ(log.count, whole);
+        metrics_log_free(&log);
+    }
+}
+
+static void a_line_that_is_no_object_is_named(void) {
+    struct metrics_log log;
+    const char *run = make_run("run", "{\"step\": 1}\n{\"step\": \n", 22);
+    CHECK_STATUS(metrics_log_read(&log, run, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "line 2");
+    CHECK_STATUS(metrics_log_read(&log, test_path("none"), &err), FATHOM_IO);
+    CHECK_HAS(err.text, "metrics.jsonl");
+}
+
+static size_t count_of(const char *text, const char *part) {
+    size_t count = 0;
+    for (const char *p = text; (p = strstr(p, part)); p += strlen(part)) count++;
+    return count;
+}
+
+static void a_page_has_all_runs(void) {
+    struct text page = {0};
+    const char *runs[] = {make_run("one", lines, strlen(lines)),
+                          make_run("a<b", lines, (size_t)(strchr(lines, '\n') - lines) + 1)};
+    CHECK_OK(report_html(runs, 2, &page, &err), &err);
+    const char *html = text_data(&page);
+    CHECK(strncmp(html, "<!doctype html>", 15) == 0);
+    CHECK_HAS(html, "a&lt;b</th><td>1</td><td>100</td><td>5.5000</td><td></td>");
+    CHECK_HAS(html, "one</th><td>3</td><td>300</td><td>4.5000</td><td>4.7500</td>");
+    CHECK_HAS(html, "<td>1</td><td>1</td></tr>"); /* skipped, spikes */
+    CHECK(!strstr(html, "a<b") && !strstr(html, "nan"));
+    /* The learning rate is known at one step only; every chart has both runs in its legend. */
+    CHECK_EQ(count_of(html, "<svg "), 8 + 2);
+    CHECK_EQ(count_of(html, "<svg "), count_of(html, "</svg>"));
+    CHECK(!strstr(html, "http://") ||
+          count_of(html, "http://") == count_of(html, "xmlns=\"http://"));
+    text_free(&page);
+}
+
+static void a_run_that_just_began_has_a_page(void) {
+    struct text page = {0};
+    const char *run = make_run("empty", "", 0);
+    CHECK_OK(report_html(&run, 1, &page, &err), &err);
+    CHECK_EQ(count_of(text_data(&page), "<svg "), 0);
+    text_free(&page);
+}
+
+static const struct test tests[] = {
+    TEST(lines_are_read_back),
+    TEST(a_line_that_is_being_written_is_left_out),
+    TEST(a_line_that_is_no_object_is_named),
+    TEST(a_page_has_all_runs),
+    TEST(a_run_that_just_began_has_a_page),
+};
+HARNESS_MAIN(tests)
