@@ -57,7 +57,7 @@ static size_t thin(double *x, double *y, size_t count) {
 }
 
 static void fill_series(struct chart_series *series, const struct run *run,
-                                 const struct curve *curve, double *memory) {
+                        const struct curve *curve, double *memory) {
     double *x = memory, *y = memory + run->log.count;
     size_t count = metrics_log_points(&run->log, curve->offset, x, y);
     if (!curve->has_points) count = thin(x, y, count);
