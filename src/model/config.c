@@ -40,7 +40,7 @@ static fathom_status check_bounds(const struct bound *bounds, size_t count, cons
 }
 
 /* Bounds so wide that no real model meets them, and so tight that products of three sizes fit
- * int64. */
+ * int64. Sums over layers and experts are bounded where parameters are listed (tensors.h). */
 enum { MAX_WIDTH = 1 << 20, MAX_VOCAB = 1 << 24, MAX_LAYERS = 4096, MAX_EXPERTS = 65536 };
 
 static fathom_status check_attention(const struct model_config *c, const char *what,
@@ -105,20 +105,37 @@ static fathom_status check_experts(const struct model_config *c, const char *wha
     return FATHOM_OK;
 }
 
-static fathom_status check_rope(const struct model_config *c, const char *what, struct error *err) {
-    const struct rope_scaling *r = &c->rope;
-    if (r->kind == ROPE_SCALING_NONE) return FATHOM_OK;
-    if (!(r->factor >= 1) || !(r->original_positions >= 1))
-        RAISE(
-            FATHOM_BAD_INPUT,
-            "%s: rope_scaling has factor %g and original_max_position_embeddings %g; both must be "
-            "at least 1",
-            what, r->factor, r->original_positions);
-    if (r->kind == ROPE_SCALING_YARN && !(r->beta_fast > 0 && r->beta_slow > 0))
+/* mscale and its kin: 0 is "not given"; negative ones would turn signs, huge ones overflow. */
+static bool is_temperature(double value) { return value >= 0 && value <= 1000; }
+
+static fathom_status check_yarn(const struct rope_scaling *r, const char *what, struct error *err) {
+    if (!(r->beta_fast > 0 && r->beta_slow > 0))
         RAISE(FATHOM_BAD_INPUT,
               "%s: rope_scaling has beta_fast %g and beta_slow %g; both must be "
               "positive",
               what, r->beta_fast, r->beta_slow);
+    if (!is_temperature(r->mscale) || !is_temperature(r->mscale_all_dim) ||
+        !is_temperature(r->attention_factor))
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: rope_scaling has mscale %g, mscale_all_dim %g and attention_factor %g, which "
+              "must lie in [0, 1000]",
+              what, r->mscale, r->mscale_all_dim, r->attention_factor);
+    return FATHOM_OK;
+}
+
+static fathom_status check_rope(const struct model_config *c, const char *what, struct error *err) {
+    const struct rope_scaling *r = &c->rope;
+    if (r->kind == ROPE_SCALING_NONE) return FATHOM_OK;
+    if (!(r->factor >= 1))
+        RAISE(FATHOM_BAD_INPUT, "%s: rope_scaling has factor %g, which must be at least 1", what,
+              r->factor);
+    if (!(r->original_positions >= 1 && r->original_positions <= INT32_MAX) ||
+        r->original_positions != floor(r->original_positions))
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: rope_scaling has original_max_position_embeddings %g, which must be a whole "
+              "number in [1, %d]",
+              what, r->original_positions, INT32_MAX);
+    if (r->kind == ROPE_SCALING_YARN) return check_yarn(r, what, err);
     if (r->kind == ROPE_SCALING_LLAMA3 && !(r->high_frequency > r->low_frequency))
         RAISE(FATHOM_BAD_INPUT,
               "%s: rope_scaling has low_freq_factor %g, which must be below high_freq_factor %g",
@@ -135,10 +152,13 @@ fathom_status config_check(const struct model_config *c, const char *what, struc
         {"intermediate_size", c->ffn_dim, 1, MAX_WIDTH},
         {"max_position_embeddings", c->max_positions, 1, INT32_MAX},
         {"num_nextn_predict_layers", c->mtp_modules, 0, 64},
+    };
+    TRY(check_bounds(bounds, sizeof bounds / sizeof bounds[0], what, err));
+    const struct bound tokens[] = {
         {"bos_token_id", c->bos, -1, c->vocab - 1},
         {"eos_token_id", c->eos, -1, c->vocab - 1},
     };
-    TRY(check_bounds(bounds, sizeof bounds / sizeof bounds[0], what, err));
+    TRY(check_bounds(tokens, sizeof tokens / sizeof tokens[0], what, err));
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         RAISE(FATHOM_BAD_INPUT, "%s: rms_norm_eps is %g, which must lie in (0, 1)", what,
               c->norm_eps);

@@ -99,13 +99,27 @@ static void list_add_model(struct param_list *list, const struct model_config *c
     if (tensor_shape(c, id, false, &rows, &cols)) list_add(list, id, -1, -1, rows, cols, false);
 }
 
-static void list_fill(struct param_list *list, const struct model_config *c) {
+/* A layer cannot take a sum from within its bound past int64. */
+static bool is_bounded(const struct param_list *list) {
+    for (int group = 0; group < GROUP_COUNT; group++)
+        if (list->group_size[group] > PARAM_ELEMENTS_MAX) return false;
+    return list->count <= PARAM_LIST_MAX;
+}
+
+static fathom_status list_fill(struct param_list *list, const struct model_config *c,
+                               struct error *err) {
     list->count = 0;
     memset(list->group_size, 0, sizeof list->group_size);
     list_add_model(list, c, TENSOR_EMBEDDING);
     for (int64_t layer = 0; layer < config_all_layers(c); layer++) {
         if (list->layer_begin) list->layer_begin[layer] = list->count;
         list_add_layer(list, c, layer);
+        if (!is_bounded(list))
+            RAISE(FATHOM_BAD_INPUT,
+                  "the model is too large: its first %lld layers of %lld, with %lld experts each, "
+                  "have more than %d tensors or %lld parameters",
+                  (long long)layer + 1, (long long)config_all_layers(c), (long long)c->experts,
+                  PARAM_LIST_MAX, (long long)PARAM_ELEMENTS_MAX);
     }
     if (list->layer_begin) list->layer_begin[config_all_layers(c)] = list->count;
     list_add_model(list, c, TENSOR_FINAL_NORM);
@@ -113,22 +127,21 @@ static void list_fill(struct param_list *list, const struct model_config *c) {
     for (int group = 0; group < GROUP_COUNT; group++)
         list->group_size[group] =
             (list->group_size[group] + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
+    return FATHOM_OK;
 }
 
 fathom_status param_list_new(struct param_list *list, const struct model_config *config,
                              struct error *err) {
     memset(list, 0, sizeof *list);
-    list_fill(list, config);
-    fathom_status status = MEM_NEW(&list->items, list->count, "the list of parameters", err);
+    fathom_status status = list_fill(list, config, err);
+    if (status == FATHOM_OK)
+        status = MEM_NEW(&list->items, list->count, "the list of parameters", err);
     if (status == FATHOM_OK)
         status = MEM_NEW(&list->layer_begin, config_all_layers(config) + 1,
                          "the list of parameters", err);
-    if (status != FATHOM_OK) {
-        param_list_free(list);
-        return status;
-    }
-    list_fill(list, config);
-    return FATHOM_OK;
+    if (status == FATHOM_OK) status = list_fill(list, config, err);
+    if (status != FATHOM_OK) param_list_free(list);
+    return status;
 }
 
 void param_list_free(struct param_list *list) {

@@ -34,6 +34,10 @@ struct param {
     int64_t offset; /* elements from the group's start */
 };
 
+/* A larger model is no model that anyone has; past these the sums here would overflow. */
+enum { PARAM_LIST_MAX = 1 << 22 /* tensors */ };
+#define PARAM_ELEMENTS_MAX ((int64_t)1 << 50) /* in a group */
+
 /* The list in memory order; group_size[g] is the number of elements of a group, gaps included. */
 struct param_list {
     struct param *items;
@@ -41,6 +45,7 @@ struct param_list {
     int64_t group_size[GROUP_COUNT];
     int64_t *layer_begin; /* [all layers + 1]: first item of each layer; the last entry ends them */
 };
+/* FATHOM_BAD_INPUT when it would exceed the bounds above. */
 fathom_status param_list_new(struct param_list *list, const struct model_config *config,
                              struct error *err);
 void param_list_free(struct param_list *list);

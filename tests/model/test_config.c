@@ -2,6 +2,7 @@
 
 #include "harness.h"
 #include "model/config.h"
+#include "model/tensors.h"
 
 static const char v3[] =
     "{\"model_type\": \"deepseek_v3\", \"vocab_size\": 384, \"hidden_size\": 64, "
@@ -52,6 +53,7 @@ static void contradictions_are_refused_with_their_values(void) {
     check_refused("\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 17", "17");
     check_refused("\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 9", "9");
     check_refused("\"vocab_size\": 384", "\"vocab_size\": 0", "vocab_size");
+    check_refused("\"vocab_size\": 384", "\"vocab_size\": -9223372036854775808", "vocab_size");
     check_refused("\"hidden_size\": 64", "\"hidden_size\": \"64\"", "hidden_size");
     check_refused("\"hidden_size\": 64", "\"hidden_size\": 64.5", "hidden_size");
     check_refused("\"hidden_size\": 64, ", "", "hidden_size");
@@ -64,6 +66,32 @@ static void contradictions_are_refused_with_their_values(void) {
     check_refused("\"first_k_dense_replace\": 1", "\"scoring_func\": \"relu\"", "relu");
     check_refused("\"first_k_dense_replace\": 1", "\"hidden_act\": \"gelu\"", "gelu");
     check_refused("{\"model_type\"", "[\"model_type\"", "");
+}
+
+/* Each would make the tables of angles or the softmax's scale infinite, or of the wrong sign. */
+static void rope_scaling_without_sense_is_refused(void) {
+    check_refused("\"mscale\": 1.0", "\"mscale\": -20", "mscale -20");
+    check_refused("\"mscale_all_dim\": 1.0", "\"mscale_all_dim\": 1e300", "1e+300");
+    check_refused("\"mscale\": 1.0", "\"attention_factor\": -1", "attention_factor -1");
+    check_refused("embeddings\": 32", "embeddings\": 32.5", "32.5");
+    check_refused("embeddings\": 32", "embeddings\": 1e30", "1e+30");
+}
+
+/* Every size alone is within its bound. */
+static void model_too_large_to_count_is_refused(void) {
+    struct error err = {0};
+    struct model_config c;
+    struct param_list list;
+    CHECK_OK(parse(&c, v3, &err), &err);
+    c.layers = 4096;
+    c.dim = c.expert_dim = 1 << 20;
+    c.experts = c.gate.experts = 65536;
+    CHECK_OK(config_check(&c, "config.json", &err), &err);
+    CHECK_STATUS(param_list_new(&list, &c, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "65536 experts");
+    c.dim = c.expert_dim = 1;
+    CHECK_STATUS(param_list_new(&list, &c, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "4194304 tensors");
 }
 
 static void written_config_reads_back_equal(void) {
@@ -114,6 +142,8 @@ static void yarn_temperature_is_the_published_one(void) {
 static const struct test tests[] = {
     TEST(published_keys_are_read),
     TEST(contradictions_are_refused_with_their_values),
+    TEST(rope_scaling_without_sense_is_refused),
+    TEST(model_too_large_to_count_is_refused),
     TEST(written_config_reads_back_equal),
     TEST(config_cut_anywhere_is_refused),
     TEST(yarn_temperature_is_the_published_one),
