@@ -15,7 +15,7 @@ help:
 	@echo 'make quickstart-ci   the same, cut to a minute or two'
 	@echo 'make check           build with warnings as errors, run every test'
 	@echo 'make check-build     build the tests only'
-	@echo 'make check-long      every test under sanitizers; layout and layer rules'
+	@echo 'make check-long      every test under sanitizers; clang, clang-tidy, layer rules'
 	@echo 'make check-transformers  what we write loads in transformers (PYTHON=a Python that has it)'
 	@echo 'make bench           limits of this machine, operations and training against them'
 	@echo 'make fuzz            fuzz each target for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds'

@@ -1,8 +1,7 @@
 #!/bin/bash
-# What `make check-long` runs: the lints that take seconds, every test under the address and
-# undefined-behaviour sanitizers, and the threaded tests under the thread sanitizer. clang-tidy and
-# fuzzing have targets of their own: `make lint`, `make fuzz`. Sanitized code is several times
-# slower: tests get more time.
+# What `make check-long` runs: a build with clang and the lints, every test under the address and
+# undefined-behaviour sanitizers, and the threaded tests under the thread sanitizer. Fuzzing has a
+# target of its own: `make fuzz`. Sanitized code is several times slower: tests get more time.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/stages.sh
@@ -13,7 +12,8 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:allocator_may_return_null=1}
 threaded=(test_pool test_op_determinism test_model_determinism test_session test_pretrain)
 
-step "format, layers, lengths" tools/lint.sh --quick
+step "build clang" tools/build.sh clang
+step "format, clang-tidy, layers, lengths" tools/lint.sh build/clang
 step "build asan" tools/build.sh asan
 stage "tests under asan" tools/run_tests.sh build/asan
 step "build tsan" tools/build.sh tsan "${threaded[@]}"

@@ -162,7 +162,8 @@ static fathom_status builder_open(struct builder *b, const char *directory,
     if (options.tokenizer.eos < 0)
         RAISE(FATHOM_BAD_INPUT, "the tokenizer names no eos_token, which ends documents");
     TRY(MEM_NEW(&b->items, BATCH_DOCUMENTS, "a batch of documents", err));
-    TRY(MEM_NEW(&b->encoders, pool_threads(b->pool), "encoders", err));
+    TRY(mem_new((void **)&b->encoders, (size_t)pool_threads(b->pool), sizeof(struct encoder *),
+                "encoders", err));
     for (int i = 0; i < pool_threads(b->pool); i++)
         TRY(encoder_new(&b->encoders[i], tokenizer, err));
     return shard_writer_open(&b->writer, directory, &options, err);

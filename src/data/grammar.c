@@ -138,9 +138,11 @@ static size_t closing(struct span text) {
 
 /* ---- making ---- */
 
+/* Both parts are empty when it fails. */
 static fathom_status split_rule(const char *string, struct span *name, struct span *body,
                                 struct error *err) {
     const char *space = strchr(string, ' ');
+    *name = *body = (struct span){string, 0};
     if (string[0] != '@' || !space || strchr(string + 1, '@'))
         RAISE(FATHOM_BAD_INPUT, "grammar: not \"@name alternatives\": \"%.60s\"", string);
     *name = (struct span){string + 1, (size_t)(space - string - 1)};
@@ -414,14 +416,19 @@ static size_t skip_names(struct span text) {
     return text.size;
 }
 
+/* The letter in lower case, or 0 for any other character. */
+static char lower_letter(char c) {
+    return isalpha((unsigned char)c) ? (char)tolower((unsigned char)c) : 0;
+}
+
 static void visit_words(struct span text, void (*visit)(void *arg, const char *word, size_t size),
                         void *arg) {
     char word[MAX_WORD];
     size_t size = 0;
     for (size_t i = 0; i <= text.size; i++) {
-        bool is_letter = i < text.size && isalpha((unsigned char)text.at[i]);
-        if (is_letter && size < MAX_WORD) {
-            word[size++] = (char)tolower((unsigned char)text.at[i]);
+        char letter = i < text.size ? lower_letter(text.at[i]) : 0;
+        if (letter && size < MAX_WORD) {
+            word[size++] = letter;
             continue;
         }
         if (size > 0) visit(arg, word, size);

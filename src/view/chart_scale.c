@@ -45,9 +45,9 @@ static void add_even_ticks(struct chart_axis *axis, double low, double high, int
 /* 1, 2 and 5 of every decade; over many decades, powers of ten some decades apart. */
 static void add_log_ticks(struct chart_axis *axis, int count) {
     double decades = axis->high - axis->low;
-    int stride = (int)ceil(decades / MAX_TICKS);
     bool has_parts = 3 * decades <= fmax(count, 3);
-    for (double power = floor(axis->low); power <= axis->high; power += has_parts ? 1 : stride) {
+    int stride = has_parts ? 1 : (int)ceil(decades / MAX_TICKS);
+    for (int power = (int)floor(axis->low); power <= axis->high; power += stride) {
         add_tick(axis, power);
         if (has_parts) add_tick(axis, power + log10(2));
         if (has_parts) add_tick(axis, power + log10(5));

@@ -133,7 +133,10 @@ static void depth_is_bounded(void) {
     memset(text + DEPTH, ']', DEPTH);
     CHECK_STATUS(try_parse(text, sizeof text), FATHOM_BAD_INPUT);
     CHECK_STATUS(try_parse(text + DEPTH - 1000, 2000), FATHOM_OK);
-    for (int i = 0; i < DEPTH; i++) memcpy(text + 2 * i, i % 2 ? "0:" : "{\"", 2);
+    for (int i = 0; i < DEPTH; i++) {
+        text[2 * i] = i % 2 ? '0' : '{';
+        text[2 * i + 1] = i % 2 ? ':' : '"';
+    }
     CHECK_STATUS(try_parse(text, sizeof text), FATHOM_BAD_INPUT);
 }
 

@@ -33,9 +33,10 @@ static fathom_status read_bytes(const char *name, const void *bytes, size_t size
     struct doc_reader *reader;
     /* A copy of exactly this size, so that a sanitizer sees a read past it. */
     char *exact = malloc(size ? size : 1);
+    CHECK(exact != NULL);
     memcpy(exact, bytes, size);
-    TRY(doc_reader_open_memory(&reader, name, exact, size, NULL, &err));
-    fathom_status status = read_documents(reader, all);
+    fathom_status status = doc_reader_open_memory(&reader, name, exact, size, NULL, &err);
+    if (status == FATHOM_OK) status = read_documents(reader, all);
     doc_reader_close(reader);
     free(exact);
     return status;

@@ -72,6 +72,18 @@ static void the_famous_words_occur_nowhere(void) {
     synth_free(synth);
 }
 
+/* Reads the next word at or behind *at, in lower case, which moves behind it; its size, 0: none. */
+static size_t next_word(const char **at, char *word, size_t room) {
+    const char *p = *at;
+    size_t size = 0;
+    while (*p && !isalpha((unsigned char)*p)) p++;
+    for (; isalpha((unsigned char)*p) && size < room - 1; p++)
+        word[size++] = (char)tolower((unsigned char)*p);
+    word[size] = 0;
+    *at = p;
+    return size;
+}
+
 /* Every word of the texts about words, whatever stands around it. */
 static void texts_about_words_hold_no_word_that_is_held_out(void) {
     const char *path = path_exists("/usr/share/dict/words") ? NULL : "";
@@ -80,13 +92,9 @@ static void texts_about_words_hold_no_word_that_is_held_out(void) {
     struct synth *synth = make(&options);
     int words = 0;
     for (uint64_t i = 0; i < 20000; i++) {
-        for (const char *p = document(synth, i); *p;) {
-            char word[64];
-            size_t size = 0;
-            while (*p && !isalpha((unsigned char)*p)) p++;
-            for (; isalpha((unsigned char)*p) && size < sizeof word - 1; p++)
-                word[size++] = (char)tolower((unsigned char)*p);
-            word[size] = 0;
+        const char *at = document(synth, i);
+        char word[64];
+        for (size_t size; (size = next_word(&at, word, sizeof word)) > 0;) {
             if (size < WORD_MIN) continue;
             words++;
             harness_context("%s", word);

@@ -473,10 +473,10 @@ static void check_parts(const struct task_problem *p, const char *thought) {
     for (; place > 0; place /= 10) {
         int64_t part = p->numbers[1] / place % 10 * place;
         if (part == 0) continue;
-        n += (size_t)snprintf(expected + n, sizeof expected - n, "%s%lld + %lld = %lld",
-                              n ? ", " : "", (long long)so_far, (long long)part,
-                              (long long)(so_far + part));
+        int64_t before = so_far;
         so_far += part;
+        n += (size_t)snprintf(expected + n, sizeof expected - n, "%s%lld + %lld = %lld",
+                              n ? ", " : "", (long long)before, (long long)part, (long long)so_far);
     }
     CHECK_EQ(so_far, p->target);
     snprintf(beginning, sizeof beginning, "%.*s", (int)strcspn(expected, "="), expected);

@@ -133,6 +133,24 @@ static void tied_groups_on(struct device *device) {
 }
 static void equal_groups_go_to_the_lower_one(void) { on_every_device(tied_groups_on); }
 
+static void expect_distinct(const struct pick *p) {
+    unsigned seen = 0;
+    for (int64_t k = 0; k < p->shape.active; k++) {
+        CHECK(p->idx[k] >= 0 && p->idx[k] < p->shape.experts);
+        CHECK(!(seen & 1U << p->idx[k]));
+        seen |= 1U << p->idx[k];
+    }
+}
+
+/* All NaN, most NaN, half -inf, one +inf. */
+static float broken_logit(int pattern, int expert) {
+    if (pattern == 0 || (pattern == 1 && expert % 3 != 0)) return NAN;
+    if (pattern == 1) return 1;
+    if (pattern == 2 && expert < 8) return -INFINITY;
+    if (pattern == 3 && expert == 11) return INFINITY;
+    return (float)expert;
+}
+
 /* A diverged model must not make the gate write indices that later address memory wildly. */
 static void not_finite_on(struct device *device) {
     for (int method = GATE_GREEDY; method <= GATE_NOAUX_TC; method++) {
@@ -146,19 +164,9 @@ static void not_finite_on(struct device *device) {
                                        .is_normalised = true,
                                        .routed_scale = 1}};
             for (int pattern = 0; pattern < 4; pattern++) {
-                for (int e = 0; e < 16; e++)
-                    p.logits[e] = pattern == 0              ? NAN
-                                  : pattern == 1            ? (e % 3 ? NAN : 1)
-                                  : pattern == 2 && e < 8   ? -INFINITY
-                                  : pattern == 3 && e == 11 ? INFINITY
-                                                            : (float)e;
+                for (int e = 0; e < 16; e++) p.logits[e] = broken_logit(pattern, e);
                 pick(&p, device, false);
-                unsigned seen = 0;
-                for (int k = 0; k < 5; k++) {
-                    CHECK(p.idx[k] >= 0 && p.idx[k] < 16);
-                    CHECK(!(seen & 1U << p.idx[k]));
-                    seen |= 1U << p.idx[k];
-                }
+                expect_distinct(&p);
             }
         }
     }
