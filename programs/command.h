@@ -30,6 +30,7 @@ fathom_status command_logits(struct command *command);
 fathom_status command_pretrain(struct command *command);
 fathom_status command_report(struct command *command);
 fathom_status command_tokenizer(struct command *command);
+fathom_status command_watch(struct command *command);
 
 /* Members of command_bench. */
 fathom_status command_bench_machine(struct command *command);

@@ -45,6 +45,8 @@ refuses "shards that are not there" 1 'none' eval --model init --data none
 refuses "a recipe that is not there" 1 'none\.ini' "${pretrain[@]}" --model init --out new \
     --recipe none.ini
 refuses "a run that is not there" 1 'none' pretrain --resume --out none
+refuses "watch without a run" 2 'needs the directory of a run' watch
+refuses "watch of nothing" 1 'none/metrics.jsonl' watch --once none
 refuses "report without a run" 2 'needs the directory of a run' report
 refuses "report of nothing" 1 'none/metrics.jsonl' report none
 refuses "inspect of nothing" 1 'none: there is no such file' inspect none

@@ -59,7 +59,10 @@ check "data show prints the checksums' verdict" says "$out" 'checksums are right
 works "data show" data show shards
 check "data show counts" says "$out" '^train +[1-9]'
 
-# ---- report ----
+# ---- watch, report ----
+works "watch" watch run
+check "watch shows the last step" says "$out" '^run: step 10/10 '
+check "where there is no terminal it draws no more than text" test -z "$(tr -d '[:print:]\n' <"$out" | tr -d '\200-\377')"
 works "report" report run
 check "report writes into the run" says run/report.html '^<!doctype html>'
 works "report to standard output" report --out - run run

@@ -13,6 +13,7 @@
 #include "train/checkpoint.h"
 #include "train/pretrain.h"
 #include "train/tensorboard.h"
+#include "train/watch.h"
 
 static const char config_json[] =
     "{\"model_type\": \"deepseek_v3\", \"vocab_size\": 64, \"hidden_size\": 32, "
@@ -348,6 +349,18 @@ static void a_run_does_not_overwrite_another(void) {
     world_close(&w);
 }
 
+static void check_watched(const struct world *w, const char *words, bool expected_over) {
+    struct error err = {0};
+    struct text out = {0};
+    const struct watch_screen screen = {80, 30, true};
+    bool is_over;
+    const char *run = w->out;
+    CHECK_OK(watch_draw(&run, 1, &screen, &out, &is_over, &err), &err);
+    CHECK_HAS(text_data(&out), words);
+    CHECK_EQ(is_over, expected_over);
+    text_free(&out);
+}
+
 static void old_checkpoints_go_and_the_newest_stay(void) {
     struct error err = {0};
     struct world w;
@@ -360,6 +373,7 @@ static void old_checkpoints_go_and_the_newest_stay(void) {
     CHECK_OK(checkpoint_open(&newest, w.out, INT64_MAX, &err), &err);
     CHECK_EQ(newest.step, 6);
     CHECK_EQ(state_get_info(newest.state)->step, 6);
+    check_watched(&w, "step 6/6", true);
     checkpoint_close(&newest);
     CHECK_OK(checkpoint_open(&newest, w.out, 6, &err), &err);
     CHECK_EQ(newest.step, 4);

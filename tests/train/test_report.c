@@ -1,4 +1,4 @@
-/* metrics.jsonl read back, and the page about runs. */
+/* metrics.jsonl read back, the page about runs, and what watching one shows. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "harness.h"
 #include "train/metrics_log.h"
 #include "train/report.h"
+#include "train/watch.h"
 
 static struct error err;
 
@@ -103,11 +104,44 @@ static void a_run_that_just_began_has_a_page(void) {
     text_free(&page);
 }
 
+static const struct watch_screen screen = {.columns = 80, .rows = 30, .is_utf8 = false};
+
+static void watching_shows_where_a_run_is(void) {
+    struct text out = {0};
+    bool is_over = true;
+    const char *run = make_run("run", lines, strlen(lines));
+    CHECK_OK(watch_draw(&run, 1, &screen, &out, &is_over, &err), &err);
+    const char *shown = text_data(&out);
+    CHECK_HAS(shown, "run: step 3  300 tokens  100 tok/s");
+    CHECK_HAS(shown, "loss 4.5  held-out 4.75  mtp 6  lr 0.001  norm 1  skipped 1  spikes 1\n");
+    CHECK_HAS(shown, "Loss, nats per token");
+    CHECK_HAS(shown, "MoE layer  0 ####                           0.25\n");
+    CHECK_HAS(shown, "MoE layer  1 ############                   0.75\n");
+    CHECK(!is_over); /* nothing says how long it is */
+    text_free(&out);
+}
+
+static void several_runs_are_watched_at_once(void) {
+    struct text out = {0};
+    bool is_over = true;
+    const char *runs[] = {make_run("one", lines, strlen(lines)), make_run("two", "", 0)};
+    CHECK_OK(watch_draw(runs, 2, &screen, &out, &is_over, &err), &err);
+    CHECK_HAS(text_data(&out), "one: step 3");
+    CHECK_HAS(text_data(&out), "two: waiting for the first step\n");
+    CHECK(!is_over);
+    text_free(&out);
+    const char *none = test_path("none");
+    CHECK_STATUS(watch_draw(&none, 1, &screen, &out, &is_over, &err), FATHOM_IO);
+    text_free(&out);
+}
+
 static const struct test tests[] = {
     TEST(lines_are_read_back),
     TEST(a_line_that_is_being_written_is_left_out),
     TEST(a_line_that_is_no_object_is_named),
     TEST(a_page_has_all_runs),
     TEST(a_run_that_just_began_has_a_page),
+    TEST(watching_shows_where_a_run_is),
+    TEST(several_runs_are_watched_at_once),
 };
 HARNESS_MAIN(tests)
