@@ -35,7 +35,7 @@ say "4/6 a DeepSeek-V3-architecture model with random weights"
     run init --config quickstart --tokenizer "$work/tokenizer" --init-std 0.02 --out "$work/init"
 
 say "5/6 training (Ctrl-C saves; the same command goes on)"
-steps=$(ls -d "$work"/run/step-* 2>/dev/null || true)
+steps=$(ls -d "$work"/run/step-???????? 2>/dev/null || true)
 if [ -n "$steps" ]; then
     run pretrain --resume --out "$work/run"
 else
