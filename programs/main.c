@@ -29,11 +29,11 @@ static void print_usage(FILE *out) {
           out);
     for (int i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs("\n`fathom help COMMAND` lists a command's options; `fathom help --man COMMAND` is its "
-          "man\n"
-          "page, `fathom help --words COMMAND` what a shell may complete. Exit status: 0 done, 1 "
-          "failed, 2 wrong "
-          "usage.\n",
+    fputs("\n`fathom help COMMAND` lists a command's options, `fathom help --man COMMAND` is its "
+          "man page,\n"
+          "`fathom help --words COMMAND` is what a shell may complete. Exit status: 0 done, 1 "
+          "failed,\n"
+          "2 wrong usage.\n",
           out);
 }
 

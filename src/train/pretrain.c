@@ -131,18 +131,32 @@ static fathom_status start_resumed(struct run_state *r, struct error *err) {
     return status;
 }
 
+/* Of the newest checkpoint that has a whole one: it is the same in all of a run. The error is the
+ * newest one's. */
+static fathom_status read_resumed_config(const struct run_state *r, struct model_config *config,
+                                         struct error *err) {
+    fathom_status newest = FATHOM_OK;
+    for (int64_t before = INT64_MAX;;) {
+        struct error *fault = newest == FATHOM_OK ? err : NULL;
+        struct checkpoint checkpoint;
+        fathom_status status = checkpoint_open(&checkpoint, r->options->out, before, fault);
+        if (status != FATHOM_OK) return newest == FATHOM_OK ? status : newest;
+        status = config_read(config, checkpoint.path, fault);
+        before = checkpoint.step;
+        checkpoint_close(&checkpoint);
+        if (!checkpoint_is_damage(status)) return status;
+        if (newest != FATHOM_OK) continue;
+        log_line(r->log, LOG_INFO, "passed over: %s", err->text);
+        newest = status;
+    }
+}
+
 static fathom_status start(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct model_config config;
-    struct checkpoint checkpoint = {0};
     TRY(ranges_parse(&r->skipped, o->skip_batches, err));
-    if (o->resume) {
-        TRY(take_directory(r, err));
-        TRY(checkpoint_open(&checkpoint, o->out, INT64_MAX, err));
-    }
-    fathom_status status = config_read(&config, o->resume ? checkpoint.path : o->model, err);
-    checkpoint_close(&checkpoint);
-    TRY(status);
+    if (o->resume) TRY(take_directory(r, err));
+    TRY(o->resume ? read_resumed_config(r, &config, err) : config_read(&config, o->model, err));
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
     TRY(open_data(r, err));
     if (!o->resume) TRY(start_new(r, err));

@@ -46,6 +46,12 @@ static void send_words(const char *format, ...) {
     va_end(args);
 }
 
+size_t harness_count(const char *text, const char *part) {
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part)) count++;
+    return count;
+}
+
 void *harness_keep(void *block) {
     static void **kept;
     static size_t count, capacity;

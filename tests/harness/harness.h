@@ -45,6 +45,9 @@ void harness_context(const char *format, ...) __attribute__((format(printf, 1, 2
 /* The block, held by the harness until the test ends, so that it does not count as leaked. */
 void *harness_keep(void *block);
 
+/* How often `part` stands in `text`. */
+size_t harness_count(const char *text, const char *part);
+
 /* A fresh directory for the current test's files, removed when the test ends. */
 const char *harness_directory(void);
 /* A path under shared/ (beside the project's root), or ends the test as skipped, saying so. */

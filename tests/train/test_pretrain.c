@@ -222,6 +222,28 @@ static void damaged_checkpoints_are_passed_over_and_set_aside(void) {
     world_close(&w);
 }
 
+/* Its weights and state are whole: with the config of the one before they are gone on from. */
+static void a_damaged_config_is_taken_from_an_older_checkpoint(void) {
+    struct error err = {0};
+    struct world w;
+    char path[1200];
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    uint64_t weights = hash_of(w.out, "model.safetensors");
+    remove_step(&w, 6);
+    snprintf(path, sizeof path, "%s/step-00000004/config.json", w.out);
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs("{", file) >= 0 && fclose(file) == 0);
+    w.options.resume = true;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    remove_step(&w, 2);
+    remove_step(&w, 6);
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "step-00000004/config.json");
+    world_close(&w);
+}
+
 /* ---- steps that are not finite ---- */
 
 static void spoil_embedding(const struct world *w, int64_t token) {
@@ -672,6 +694,7 @@ static const struct test tests[] = {
     TEST(one_and_two_threads_train_the_same_bits),
     TEST(damaged_weights_are_named_on_resume),
     TEST(damaged_checkpoints_are_passed_over_and_set_aside),
+    TEST(a_damaged_config_is_taken_from_an_older_checkpoint),
     TEST(a_step_that_is_not_finite_is_skipped),
     TEST(listed_batches_are_passed),
     TEST(three_such_steps_in_a_row_end_the_run),

@@ -71,12 +71,6 @@ static void a_line_that_is_no_object_is_named(void) {
     CHECK_HAS(err.text, "metrics.jsonl");
 }
 
-static size_t count_of(const char *text, const char *part) {
-    size_t count = 0;
-    for (const char *p = text; (p = strstr(p, part)); p += strlen(part)) count++;
-    return count;
-}
-
 static void a_page_has_all_runs(void) {
     struct text page = {0};
     const char *runs[] = {make_run("one", lines, strlen(lines)),
@@ -89,10 +83,10 @@ static void a_page_has_all_runs(void) {
     CHECK_HAS(html, "<td>1</td><td>1</td></tr>"); /* skipped, spikes */
     CHECK(!strstr(html, "a<b") && !strstr(html, "nan"));
     /* The learning rate is known at one step only; every chart has both runs in its legend. */
-    CHECK_EQ(count_of(html, "<svg "), 8 + 2);
-    CHECK_EQ(count_of(html, "<svg "), count_of(html, "</svg>"));
+    CHECK_EQ(harness_count(html, "<svg "), 8 + 2);
+    CHECK_EQ(harness_count(html, "<svg "), harness_count(html, "</svg>"));
     CHECK(!strstr(html, "http://") ||
-          count_of(html, "http://") == count_of(html, "xmlns=\"http://"));
+          harness_count(html, "http://") == harness_count(html, "xmlns=\"http://"));
     text_free(&page);
 }
 
@@ -100,7 +94,7 @@ static void a_run_that_just_began_has_a_page(void) {
     struct text page = {0};
     const char *run = make_run("empty", "", 0);
     CHECK_OK(report_html(&run, 1, &page, &err), &err);
-    CHECK_EQ(count_of(text_data(&page), "<svg "), 0);
+    CHECK_EQ(harness_count(text_data(&page), "<svg "), 0);
     text_free(&page);
 }
 

@@ -19,12 +19,6 @@ static struct chart_series falling(void) {
     return (struct chart_series){.name = "training", .x = xs, .y = ys, .count = POINTS};
 }
 
-static size_t count_of(const char *text, const char *part) {
-    size_t count = 0;
-    for (const char *p = text; (p = strstr(p, part)); p += strlen(part)) count++;
-    return count;
-}
-
 static const char *svg_of(const struct chart *chart) {
     static struct text out;
     text_clear(&out);
@@ -44,8 +38,8 @@ static void check_svg(const char *svg) {
     CHECK(strncmp(svg, "<svg ", 5) == 0);
     CHECK_STR(svg + strlen(svg) - 7, "</svg>\n");
     CHECK(!strstr(svg, "nan") && !strstr(svg, "inf"));
-    CHECK_EQ(count_of(svg, "<text"), count_of(svg, "</text>"));
-    CHECK_EQ(count_of(svg, "<g "), count_of(svg, "</g>"));
+    CHECK_EQ(harness_count(svg, "<text"), harness_count(svg, "</text>"));
+    CHECK_EQ(harness_count(svg, "<g "), harness_count(svg, "</g>"));
 }
 
 static void an_svg_has_title_axes_legend_and_a_line(void) {
@@ -61,7 +55,7 @@ static void an_svg_has_title_axes_legend_and_a_line(void) {
     CHECK_HAS(svg, "prefers-color-scheme:dark");
     const char *line = strstr(svg, "<path class=\"line\"");
     CHECK(line != NULL);
-    CHECK(count_of(line, "L") >= POINTS - 1);
+    CHECK(harness_count(line, "L") >= POINTS - 1);
 }
 
 static void names_are_escaped(void) {
@@ -85,7 +79,7 @@ static void values_that_are_not_finite_are_gaps(void) {
     check_svg(svg);
     char path[8192];
     snprintf(path, sizeof path, "%.*s", (int)(strstr(line, "/>") - line), line);
-    CHECK_EQ(count_of(path, "M"), 4);
+    CHECK_EQ(harness_count(path, "M"), 4);
     CHECK(strlen(terminal_of(&chart, 60, 10, true)) > 100);
 }
 
@@ -160,7 +154,7 @@ static void a_log_axis_leaves_out_what_it_cannot_show(void) {
     char path[8192];
     check_svg(svg);
     snprintf(path, sizeof path, "%.*s", (int)(strstr(line, "/>") - line), line);
-    CHECK_EQ(count_of(path, "M"), 2);
+    CHECK_EQ(harness_count(path, "M"), 2);
 }
 
 static size_t characters_of(const char *line, size_t size) {
@@ -212,8 +206,8 @@ static void sparse_points_have_marks_of_their_own(void) {
     const struct chart chart = {"Loss", "tokens", "nats", series, 2, false, false};
     const char *text = terminal_of(&chart, 60, 10, true);
     CHECK_HAS(text, "\u25c6 held-out");
-    CHECK(count_of(text, "\u25c6") >= 3);
-    CHECK_EQ(count_of(svg_of(&chart), "<circle"), 3);
+    CHECK(harness_count(text, "\u25c6") >= 3);
+    CHECK_EQ(harness_count(svg_of(&chart), "<circle"), 3);
 }
 
 static const struct test tests[] = {

@@ -4,12 +4,6 @@
 
 #include "harness.h"
 
-static size_t count_of(const char *text, const char *part) {
-    size_t count = 0;
-    for (const char *p = text; (p = strstr(p, part)); p += strlen(part)) count++;
-    return count;
-}
-
 enum { SCALE_CELLS = 32, PAGE = 1 };
 
 static const struct heatmap small = {
@@ -31,12 +25,12 @@ static void every_number_has_a_cell_of_its_colour(void) {
     const char *svg = text_data(&out);
     CHECK(strncmp(svg, "<svg ", 5) == 0);
     CHECK_STR(svg + out.size - 7, "</svg>\n");
-    CHECK_EQ(count_of(svg, "<rect "), 5 + SCALE_CELLS + PAGE);
-    CHECK_EQ(count_of(svg, "<g "), count_of(svg, "</g>"));
+    CHECK_EQ(harness_count(svg, "<rect "), 5 + SCALE_CELLS + PAGE);
+    CHECK_EQ(harness_count(svg, "<g "), harness_count(svg, "</g>"));
     /* 0 and what lies below, the middle, 1 and what lies above */
-    CHECK_EQ(count_of(svg, "\"#440154\""), 2);
-    CHECK_EQ(count_of(svg, "\"#21918c\""), 1);
-    CHECK_EQ(count_of(svg, "\"#fde725\""), 2);
+    CHECK_EQ(harness_count(svg, "\"#440154\""), 2);
+    CHECK_EQ(harness_count(svg, "\"#21918c\""), 1);
+    CHECK_EQ(harness_count(svg, "\"#fde725\""), 2);
     CHECK_HAS(svg, "Load &lt;of&gt; experts");
     CHECK_HAS(svg, ">30K</text>");
     CHECK(!strstr(svg, "nan"));
@@ -49,7 +43,7 @@ static void an_empty_map_is_a_picture_too(void) {
     none.rows = none.columns = 0;
     none.values = NULL;
     heatmap_svg(&none, 600, 200, &out);
-    CHECK_EQ(count_of(text_data(&out), "<rect "), SCALE_CELLS + PAGE);
+    CHECK_EQ(harness_count(text_data(&out), "<rect "), SCALE_CELLS + PAGE);
     text_free(&out);
 }
 
