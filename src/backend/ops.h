@@ -42,6 +42,35 @@ struct span {
     int64_t kv_row;
 };
 
+/* ---- number formats of operands ---- */
+
+/* How an operation reads an operand of its compute dtype: every element becomes the nearest value
+ * of a format, ties to even; NaN stays NaN. Scaled formats are code * s, and code = e4m3(x / s)
+ * with s = max(amax / 448, 1e-10) of a tile or block (V3 report 3.3.2); an infinity becomes NaN.
+ * Tiles are 128 elements of one row or column in the direction in which a product sums, the
+ * first at its first step, the last one shorter where 128 does not divide. Rounding is done in
+ * single precision whatever the compute dtype, and as values, so a product's sum is its usual
+ * chain: scales are multiplied in before it, not after every 128 steps. */
+enum rounding {
+    ROUND_NONE,
+    ROUND_BF16,
+    ROUND_E4M3,        /* 1 x 128 tiles */
+    ROUND_E4M3_POW2,   /* the same with s rounded up to a power of two: rounding again changes
+                          nothing */
+    ROUND_E4M3_BLOCKS, /* blocks of 128 x 128: weights, B of the NT and NN forms */
+    ROUND_E5M6_POW2,   /* 1 x 128 tiles of e5m6 codes, s = amax / 65024 rounded up to a power of
+                          two; op_round only */
+    ROUND_COUNT
+};
+enum { ROUND_TILE = 128 };
+
+/* y = x rounded, tiles along columns from column 0 of the view, blocks from row 0. */
+struct op_round {
+    struct tensor y; /* [T, C] out; may alias x */
+    struct tensor x; /* [T, C] */
+    enum rounding rounding;
+};
+
 /* ---- products ---- */
 
 enum matmul_form {
@@ -54,8 +83,9 @@ struct op_matmul {
     struct tensor c;
     struct tensor a;
     struct tensor b;
-    struct tensor bias; /* [1, N], added after the sum; may be absent */
-    bool accumulate;    /* C += */
+    struct tensor bias;             /* [1, N], added after the sum; may be absent */
+    bool accumulate;                /* C += */
+    enum rounding round_a, round_b; /* how A and B are read; C and bias are not rounded */
 };
 
 /* One product per expert e over its rows [offsets[e], offsets[e+1]), E experts:
@@ -72,8 +102,10 @@ struct op_matmul_grouped {
     const int32_t *gather_a; /* [R] or NULL */
     const int32_t *gather_b; /* [R] or NULL; TN only */
     int64_t experts;
-    int64_t rows;    /* upper bound of offsets[E], known to the host */
-    bool accumulate; /* TN only: C_e += */
+    int64_t rows;                   /* upper bound of offsets[E], known to the host */
+    bool accumulate;                /* TN only: C_e += */
+    enum rounding round_a, round_b; /* as in op_matmul; tiles and blocks begin with each expert's
+                                       first row */
 };
 
 /* ---- rows ---- */
@@ -342,6 +374,7 @@ struct op_sumsq {
 
 /* The operations, once. X(name): struct op_NAME is the parameter struct. */
 #define OPS(X)                                                                                     \
+    X(round)                                                                                       \
     X(matmul)                                                                                      \
     X(matmul_grouped)                                                                              \
     X(rmsnorm_fwd)                                                                                 \

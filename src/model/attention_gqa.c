@@ -87,7 +87,8 @@ static void gqa_project(const struct pass *pass, const struct layer_tensors *w, 
         pass->stream,
         &(struct op_rmsnorm_fwd){
             .y = normed, .x = x, .w = w->attn_norm, .rstd = saved->rstd, .eps = c->norm_eps});
-    ops_linear(pass->stream, saved->in, normed, w->attn_in, w->attn_in_bias);
+    ops_linear(pass->stream, pass->model->precision, saved->in, normed, w->attn_in,
+               w->attn_in_bias);
     if (!c->has_qk_norm) {
         rotate(pass, in_q(c, saved->in), false);
         rotate(pass, in_k(c, saved->in), false);
@@ -139,7 +140,8 @@ void gqa_forward(const struct pass *pass, int64_t layer, struct tensor attn, str
     gqa_project(pass, w, x, saved);
     gqa_prepare(pass, w, saved, &work);
     gqa_attend(pass, layer, &work, saved);
-    ops_linear(pass->stream, attn, saved->o, w->o, (struct tensor){0});
+    pass_round(pass, saved->o, ROUND_E5M6_POW2);
+    ops_linear(pass->stream, precision_kept(pass->model), attn, saved->o, w->o, (struct tensor){0});
     arena_reset(pass->scratch, mark);
 }
 
@@ -215,8 +217,8 @@ void gqa_backward(const struct pass *pass, int64_t layer, struct tensor dx, stru
     /* attn = o W_o^T */
     struct tensor dout = pass_tensor(pass, pass->scratch, T, saved->o.cols);
     struct tensor din = pass_tensor(pass, pass->scratch, T, saved->in.cols);
-    ops_linear_dx(stream, dout, dattn, w->o, false);
-    ops_linear_dw(stream, dw->o, dattn, saved->o);
+    ops_linear_dx(stream, precision_kept(pass->model), dout, dattn, w->o, false);
+    ops_linear_dw(stream, precision_kept(pass->model), dw->o, dattn, saved->o);
     gqa_attend_backward(pass, layer, din, dout, saved);
 
     /* in = rmsnorm(x) W_in^T + b */
@@ -226,8 +228,8 @@ void gqa_backward(const struct pass *pass, int64_t layer, struct tensor dx, stru
         ops_sum_rows(stream, &(struct op_sum_rows){.y = dw->attn_in_bias, .x = din});
     ops_rmsnorm_fwd(stream, &(struct op_rmsnorm_fwd){
                                 .y = normed, .x = x, .w = w->attn_norm, .eps = c->norm_eps});
-    ops_linear_dw(stream, dw->attn_in, din, normed);
-    ops_linear_dx(stream, dnormed, din, w->attn_in, false);
+    ops_linear_dw(stream, pass->model->precision, dw->attn_in, din, normed);
+    ops_linear_dx(stream, pass->model->precision, dnormed, din, w->attn_in, false);
     ops_rmsnorm_bwd(stream, &(struct op_rmsnorm_bwd){.dx = dx,
                                                      .dw = dw->attn_norm,
                                                      .dy = dnormed,

@@ -82,7 +82,8 @@ static void mla_latents(const struct pass *pass, const struct layer_tensors *w, 
         pass->stream,
         &(struct op_rmsnorm_fwd){
             .y = normed, .x = x, .w = w->attn_norm, .rstd = saved->rstd, .eps = c->norm_eps});
-    ops_linear(pass->stream, saved->in, normed, w->attn_in, (struct tensor){0});
+    ops_linear(pass->stream, pass->model->precision, saved->in, normed, w->attn_in,
+               (struct tensor){0});
     rotate_shared_key(pass, in_k_rope(c, saved->in), false);
     if (c->q_rank == 0) rotate_queries(pass, in_q(c, saved->in), false);
     arena_reset(pass->scratch, mark);
@@ -102,7 +103,8 @@ static void mla_up_project(const struct pass *pass, const struct layer_tensors *
                                                            .w = w->kv_a_norm,
                                                            .rstd = saved->kv_rstd,
                                                            .eps = c->norm_eps});
-    ops_linear(pass->stream, work->kv, work->kv_normed, w->kv_b, (struct tensor){0});
+    ops_linear(pass->stream, pass->model->precision, work->kv, work->kv_normed, w->kv_b,
+               (struct tensor){0});
 
     if (c->q_rank == 0) {
         work->q = in_q(c, saved->in);
@@ -115,7 +117,8 @@ static void mla_up_project(const struct pass *pass, const struct layer_tensors *
                                                            .w = w->q_a_norm,
                                                            .rstd = saved->q_rstd,
                                                            .eps = c->norm_eps});
-    ops_linear(pass->stream, work->q, work->q_normed, w->q_b, (struct tensor){0});
+    ops_linear(pass->stream, pass->model->precision, work->q, work->q_normed, w->q_b,
+               (struct tensor){0});
     rotate_queries(pass, work->q, false);
 }
 
@@ -165,7 +168,8 @@ void mla_forward(const struct pass *pass, int64_t layer, struct tensor attn, str
     mla_latents(pass, w, x, saved);
     mla_up_project(pass, w, saved, &work);
     mla_attend(pass, layer, &work, saved);
-    ops_linear(pass->stream, attn, saved->o, w->o, (struct tensor){0});
+    pass_round(pass, saved->o, ROUND_E5M6_POW2);
+    ops_linear(pass->stream, precision_kept(pass->model), attn, saved->o, w->o, (struct tensor){0});
     arena_reset(pass->scratch, mark);
 }
 
@@ -211,8 +215,8 @@ static void mla_up_backward(const struct pass *pass, struct tensor dlatent, stru
                             struct tensor dnorm) {
     size_t mark = arena_mark(pass->scratch);
     struct tensor dnormed = pass_tensor(pass, pass->scratch, dup.rows, w.cols);
-    ops_linear_dx(pass->stream, dnormed, dup, w, false);
-    ops_linear_dw(pass->stream, dw, dup, normed);
+    ops_linear_dx(pass->stream, pass->model->precision, dnormed, dup, w, false);
+    ops_linear_dw(pass->stream, pass->model->precision, dw, dup, normed);
     ops_rmsnorm_bwd(
         pass->stream,
         &(struct op_rmsnorm_bwd){
@@ -233,8 +237,8 @@ void mla_backward(const struct pass *pass, int64_t layer, struct tensor dx, stru
 
     /* attn = o W_o^T */
     struct tensor dout = pass_tensor(pass, pass->scratch, T, saved->o.cols);
-    ops_linear_dx(stream, dout, dattn, w->o, false);
-    ops_linear_dw(stream, dw->o, dattn, saved->o);
+    ops_linear_dx(stream, precision_kept(pass->model), dout, dattn, w->o, false);
+    ops_linear_dw(stream, precision_kept(pass->model), dw->o, dattn, saved->o);
 
     struct tensor din = pass_tensor(pass, pass->scratch, T, saved->in.cols);
     struct tensor dkv = pass_tensor(pass, pass->scratch, T, work.kv.cols);
@@ -252,8 +256,8 @@ void mla_backward(const struct pass *pass, int64_t layer, struct tensor dx, stru
     struct tensor dnormed = pass_tensor(pass, pass->scratch, T, x.cols);
     ops_rmsnorm_fwd(stream, &(struct op_rmsnorm_fwd){
                                 .y = normed, .x = x, .w = w->attn_norm, .eps = c->norm_eps});
-    ops_linear_dw(stream, dw->attn_in, din, normed);
-    ops_linear_dx(stream, dnormed, din, w->attn_in, false);
+    ops_linear_dw(stream, pass->model->precision, dw->attn_in, din, normed);
+    ops_linear_dx(stream, pass->model->precision, dnormed, din, w->attn_in, false);
     ops_rmsnorm_bwd(stream, &(struct op_rmsnorm_bwd){.dx = dx,
                                                      .dw = dw->attn_norm,
                                                      .dy = dnormed,

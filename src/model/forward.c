@@ -187,6 +187,7 @@ static void run_head(struct run *run, struct tensor hidden, struct tensor dhidde
         .top = p->top,
         .logits = pass_tensor(&run->pass, scratch, chunk, model->config.vocab),
         .chunk = chunk,
+        .precision = precision_outer(model),
     };
     if (with_gradients) {
         head.dhidden = dhidden;
@@ -266,7 +267,8 @@ double run_balance_loss(struct run *run) {
 
 void model_logits(const struct model *model, struct stream *stream, struct tensor logits,
                   struct tensor hidden) {
-    ops_linear(stream, logits, hidden, model->outer.head, (struct tensor){0});
+    ops_linear(stream, precision_outer(model), logits, hidden, model->outer.head,
+               (struct tensor){0});
 }
 
 void model_infer(const struct model *model, struct stream *stream, const struct batch *batch,

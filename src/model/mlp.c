@@ -15,11 +15,14 @@ void mlp_forward(const struct pass *pass, struct tensor y, struct tensor xn, str
     saved->gate_up = pass_tensor(pass, pass->kept, xn.rows, gate_up.rows);
     size_t mark = arena_mark(pass->scratch);
     struct tensor act = pass_tensor(pass, pass->scratch, xn.rows, down.cols);
-    ops_linear(pass->stream, saved->gate_up, xn, gate_up, (struct tensor){0});
+    ops_linear(pass->stream, pass->model->precision, saved->gate_up, xn, gate_up,
+               (struct tensor){0});
     ops_swiglu_fwd(pass->stream, &(struct op_swiglu_fwd){.y = act,
                                                          .g = gate_half(saved->gate_up),
                                                          .u = up_half(saved->gate_up)});
-    ops_linear(pass->stream, y, act, down, (struct tensor){0});
+    pass_round(pass, gate_half(saved->gate_up), ROUND_E4M3);
+    pass_round(pass, up_half(saved->gate_up), ROUND_E4M3);
+    ops_linear(pass->stream, pass->model->precision, y, act, down, (struct tensor){0});
     arena_reset(pass->scratch, mark);
 }
 
@@ -33,15 +36,15 @@ void mlp_backward(const struct pass *pass, struct tensor dxn, struct tensor dy, 
     struct tensor act = pass_tensor(pass, pass->scratch, T, down.cols);
     struct tensor dgu = pass_tensor(pass, pass->scratch, T, gate_up.rows);
 
-    ops_linear_dx(stream, dact, dy, down, false); /* y = act W_d^T */
+    ops_linear_dx(stream, pass->model->precision, dact, dy, down, false); /* y = act W_d^T */
     ops_swiglu_bwd(stream, &(struct op_swiglu_bwd){.dg = gate_half(dgu),
                                                    .du = up_half(dgu),
                                                    .wy = act,
                                                    .dz = dact,
                                                    .g = gate_half(saved->gate_up),
                                                    .u = up_half(saved->gate_up)});
-    ops_linear_dw(stream, ddown, dy, act);
-    ops_linear_dx(stream, dxn, dgu, gate_up, false); /* gu = xn W_gu^T */
-    ops_linear_dw(stream, dgate_up, dgu, xn);
+    ops_linear_dw(stream, pass->model->precision, ddown, dy, act);
+    ops_linear_dx(stream, pass->model->precision, dxn, dgu, gate_up, false); /* gu = xn W_gu^T */
+    ops_linear_dw(stream, pass->model->precision, dgate_up, dgu, xn);
     arena_reset(pass->scratch, mark);
 }

@@ -11,6 +11,7 @@
 #include "backend/device.h"
 #include "model/config.h"
 #include "model/tensors.h"
+#include "ops/product.h"
 
 /* Tensors of one layer, as views into a group's buffers: of weights, or of their gradients. Absent
  * where the layer has none. Stacked tensors are one view. */
@@ -47,6 +48,7 @@ struct outer_tensors {
 struct model {
     struct model_config config;
     struct device *device;
+    enum precision precision; /* of the layers' products, forward and backward; model_new: F32 */
     struct param_list params;
     void *weights[GROUP_COUNT];        /* the compute copy, and GROUP_STATE as F32 */
     void *grads[GROUP_COUNT];          /* NULL without MODEL_GRADS, and for GROUP_STATE */
@@ -63,6 +65,16 @@ struct model {
     int32_t *loads_block;
     bool is_dry; /* no memory behind any tensor: for planning */
 };
+
+/* Embedding, head, router, norms and the attention itself are never FP8 (V3 report 3.3.1): the head
+ * and the MTP modules' projections are then BF16, the others F32 as always. */
+static inline enum precision precision_outer(const struct model *model) {
+    return model->precision >= PRECISION_FP8 ? PRECISION_BF16 : model->precision;
+}
+/* Products whose input is kept or sent with power-of-two scales (V3 report 3.3.3). */
+static inline enum precision precision_kept(const struct model *model) {
+    return model->precision == PRECISION_FP8 ? PRECISION_FP8_POW2 : model->precision;
+}
 
 enum model_flags {
     MODEL_GRADS = 1, /* allocate gradients and load counters */

@@ -19,7 +19,8 @@ static void moe_route(const struct pass *pass, int64_t layer, struct tensor xn,
     const struct model *model = pass->model;
     const struct model_config *c = &model->config;
     const struct batch *batch = pass->batch;
-    ops_linear(pass->stream, saved->scores, xn, model->layers[layer].router, (struct tensor){0});
+    ops_linear(pass->stream, PRECISION_F32, saved->scores, xn, model->layers[layer].router,
+               (struct tensor){0});
     ops_gate_fwd(pass->stream, &(struct op_gate_fwd){.shape = c->gate,
                                                      .scores = saved->scores,
                                                      .weight = saved->weight,
@@ -37,6 +38,15 @@ static void moe_route(const struct pass *pass, int64_t layer, struct tensor xn,
                                                            .f_is_given = is_given});
 }
 
+/* x [T, D] as the experts get it. In FP8 it is sent so, with power-of-two scales (V3 report 3.3.3):
+ * a copy in scratch, whose rounding by a product's own tiles along its rows changes nothing. */
+static struct tensor moe_sent(const struct pass *pass, struct tensor x) {
+    if (pass->model->precision != PRECISION_FP8) return x;
+    struct tensor sent = pass_tensor(pass, pass->scratch, x.rows, x.cols);
+    ops_round(pass->stream, &(struct op_round){.y = sent, .x = x, .rounding = ROUND_E4M3_POW2});
+    return sent;
+}
+
 /* rows [R, D]: every routed row's expert output, before its weight. */
 static void experts_forward(const struct pass *pass, int64_t layer, struct tensor rows,
                             struct dispatched in, struct moe_saved *saved) {
@@ -46,24 +56,29 @@ static void experts_forward(const struct pass *pass, int64_t layer, struct tenso
     int64_t F = c->expert_dim;
     size_t mark = arena_mark(pass->scratch);
     struct tensor act = pass_tensor(pass, pass->scratch, plan->rows, F);
-    ops_matmul_grouped(pass->stream, &(struct op_matmul_grouped){.form = MATMUL_NT,
-                                                                 .c = saved->gate_up,
-                                                                 .a = in.rows,
-                                                                 .b = w->expert_gate_up,
-                                                                 .offsets = plan->offsets,
-                                                                 .gather_a = in.gather,
-                                                                 .experts = c->experts,
-                                                                 .rows = plan->rows});
-    ops_swiglu_fwd(pass->stream, &(struct op_swiglu_fwd){.y = act,
-                                                         .g = tensor_cols(saved->gate_up, 0, F),
-                                                         .u = tensor_cols(saved->gate_up, F, F)});
-    ops_matmul_grouped(pass->stream, &(struct op_matmul_grouped){.form = MATMUL_NT,
-                                                                 .c = rows,
-                                                                 .a = act,
-                                                                 .b = w->expert_down,
-                                                                 .offsets = plan->offsets,
-                                                                 .experts = c->experts,
-                                                                 .rows = plan->rows});
+    struct tensor gate = tensor_cols(saved->gate_up, 0, F), up = tensor_cols(saved->gate_up, F, F);
+    struct op_matmul_grouped product = {.form = MATMUL_NT,
+                                        .offsets = plan->offsets,
+                                        .experts = c->experts,
+                                        .rows = plan->rows,
+                                        .round_b = precision_weight(pass->model->precision)};
+    product.c = saved->gate_up;
+    product.a = in.rows;
+    product.b = w->expert_gate_up;
+    product.gather_a = in.gather;
+    product.round_a = precision_activation(precision_kept(pass->model));
+    ops_matmul_grouped(pass->stream, &product);
+
+    ops_swiglu_fwd(pass->stream, &(struct op_swiglu_fwd){.y = act, .g = gate, .u = up});
+    pass_round(pass, gate, ROUND_E4M3);
+    pass_round(pass, up, ROUND_E4M3);
+
+    product.c = rows;
+    product.a = act;
+    product.b = w->expert_down;
+    product.gather_a = NULL;
+    product.round_a = precision_activation(pass->model->precision);
+    ops_matmul_grouped(pass->stream, &product);
     arena_reset(pass->scratch, mark);
 }
 
@@ -91,14 +106,15 @@ void moe_forward(const struct pass *pass, int64_t layer, struct tensor y, struct
 
     size_t mark = arena_mark(pass->scratch);
     struct tensor rows = pass_tensor(pass, pass->scratch, moe->plan.rows, x.cols);
-    dispatch_begin(pass, &moe->plan, pass->counts_loads ? model->loads[layer] : NULL, xn);
+    struct tensor sent = moe_sent(pass, xn);
+    dispatch_begin(pass, &moe->plan, pass->counts_loads ? model->loads[layer] : NULL, sent);
     struct tensor add = x;
     if (w->gate_up.rows > 0) {
         mlp_forward(pass, y, xn, w->gate_up, w->down, &saved->mlp);
         ops_add(pass->stream, &(struct op_add){.y = y, .a = x, .b = y});
         add = y;
     }
-    struct dispatched in = dispatch_finish(pass, &moe->plan, xn);
+    struct dispatched in = dispatch_finish(pass, &moe->plan, sent);
     experts_forward(pass, layer, rows, in, moe);
     combine_begin(pass, &moe->plan, rows);
     combine_finish(pass, &moe->plan, y, rows, moe->weight, add);
@@ -120,13 +136,18 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     size_t mark = arena_mark(pass->scratch);
     struct tensor dz = pass_tensor(pass, pass->scratch, R, F);
     struct tensor dgu = pass_tensor(pass, pass->scratch, R, 2 * F);
+    const enum rounding own = precision_gradient(pass->model->precision);
+    const enum rounding sent = precision_activation(precision_kept(pass->model));
+    const enum rounding weight = precision_weight(pass->model->precision);
     struct op_matmul_grouped product = {.offsets = plan->offsets, .experts = c->experts, .rows = R};
 
     product.form = MATMUL_NN; /* row = z W_d^T, w left out */
     product.c = dz;
-    product.a = dy;
+    product.a = moe_sent(pass, dy);
     product.b = w->expert_down;
     product.gather_a = plan->row_token;
+    product.round_a = sent;
+    product.round_b = weight;
     ops_matmul_grouped(stream, &product);
 
     ops_swiglu_bwd(stream, &(struct op_swiglu_bwd){.dg = tensor_cols(dgu, 0, F),
@@ -142,13 +163,16 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     product.c = dw->expert_down;
     product.b = dz;
     product.accumulate = true;
+    product.round_b = own;
     ops_matmul_grouped(stream, &product);
 
     product.c = dw->expert_gate_up; /* gu = xn W_gu^T */
     product.a = dgu;
-    product.b = xn;
+    product.b = moe_sent(pass, xn);
     product.gather_a = NULL;
     product.gather_b = plan->row_token;
+    product.round_a = own;
+    product.round_b = sent;
     ops_matmul_grouped(stream, &product);
 
     product.form = MATMUL_NN;
@@ -156,6 +180,7 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     product.b = w->expert_gate_up;
     product.gather_b = NULL;
     product.accumulate = false;
+    product.round_b = weight;
     ops_matmul_grouped(stream, &product);
     arena_reset(pass->scratch, mark);
 }
@@ -178,8 +203,9 @@ static void gate_backward(const struct pass *pass, int64_t layer, struct tensor 
                                                      .spans = pass->batch->spans,
                                                      .span_count = pass->batch->span_count,
                                                      .balance_coef = pass->balance_coef});
-    ops_linear_dw(pass->stream, model->layer_grads[layer].router, dlogits, xn);
-    ops_linear_dx(pass->stream, dxn, dlogits, model->layers[layer].router, accumulate);
+    ops_linear_dw(pass->stream, PRECISION_F32, model->layer_grads[layer].router, dlogits, xn);
+    ops_linear_dx(pass->stream, PRECISION_F32, dxn, dlogits, model->layers[layer].router,
+                  accumulate);
     arena_reset(pass->scratch, mark);
 }
 

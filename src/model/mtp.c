@@ -50,7 +50,8 @@ void mtp_forward(const struct pass *pass, int64_t layer, struct tensor previous,
     struct mtp_inputs in;
     size_t mark = arena_mark(pass->scratch);
     mtp_join(pass, layer, previous, rows, saved, &in);
-    ops_linear(pass->stream, saved->x, in.joined, w->eh_proj, (struct tensor){0});
+    ops_linear(pass->stream, precision_outer(pass->model), saved->x, in.joined, w->eh_proj,
+               (struct tensor){0});
     arena_reset(pass->scratch, mark);
 
     layer_forward(pass, layer, saved->y, saved->x, &saved->layer);
@@ -90,8 +91,8 @@ void mtp_backward(const struct pass *pass, int64_t layer, struct tensor dpreviou
     size_t mark = arena_mark(pass->scratch);
     mtp_join(pass, layer, previous, rows, saved, &in);
     struct tensor djoined = pass_tensor(pass, pass->scratch, d.rows, 2 * D);
-    ops_linear_dx(pass->stream, djoined, d, w->eh_proj, false);
-    ops_linear_dw(pass->stream, dw->eh_proj, d, in.joined);
+    ops_linear_dx(pass->stream, precision_outer(pass->model), djoined, d, w->eh_proj, false);
+    ops_linear_dw(pass->stream, precision_outer(pass->model), dw->eh_proj, d, in.joined);
     struct tensor dembedding =
         half_backward(pass, tensor_cols(djoined, 0, D), in.embedding, w->embedding_norm,
                       dw->embedding_norm, saved->embedding_rstd);

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "model/batch.h"
 #include "model/model.h"
+#include "ops/rows.h"
 
 struct kv_cache;
 struct layer_saved;
@@ -35,6 +36,12 @@ static inline struct tensor pass_tensor(const struct pass *pass, struct arena *a
     enum dtype dtype = pass->model->device->compute;
     void *data = arena_take(arena, (size_t)(rows * cols), dtype_size(dtype));
     return tensor_of(data, dtype, rows, cols);
+}
+
+/* In FP8, what is kept for the backward is rounded where it lies. */
+static inline void pass_round(const struct pass *pass, struct tensor x, enum rounding rounding) {
+    if (pass->model->precision != PRECISION_FP8) return;
+    ops_round(pass->stream, &(struct op_round){.y = x, .x = x, .rounding = rounding});
 }
 
 #endif

@@ -2,7 +2,6 @@
 
 #include "ops/check.h"
 #include "ops/loss.h"
-#include "ops/product.h"
 
 static bool wants_gradient(const struct op_loss_head *op) {
     return !tensor_is_absent(op->dhidden) || !tensor_is_absent(op->dweight);
@@ -32,7 +31,7 @@ static void loss_head_chunk(struct stream *stream, const struct op_loss_head *op
                             int64_t count) {
     const struct tensor hidden = tensor_rows(op->hidden, row, count);
     const struct tensor logits = tensor_rows(op->logits, 0, count);
-    ops_linear(stream, logits, hidden, op->weight, (struct tensor){0});
+    ops_linear(stream, op->precision, logits, hidden, op->weight, (struct tensor){0});
     ops_cross_entropy(stream, &(struct op_cross_entropy){
                                   .logits = logits,
                                   .targets = op->targets + row,
@@ -43,9 +42,11 @@ static void loss_head_chunk(struct stream *stream, const struct op_loss_head *op
                                   .is_gradient_wanted = wants_gradient(op),
                               });
     /* dweight first: dhidden may take hidden's place. */
-    if (!tensor_is_absent(op->dweight)) ops_linear_dw(stream, op->dweight, logits, hidden);
+    if (!tensor_is_absent(op->dweight))
+        ops_linear_dw(stream, op->precision, op->dweight, logits, hidden);
     if (!tensor_is_absent(op->dhidden))
-        ops_linear_dx(stream, tensor_rows(op->dhidden, row, count), logits, op->weight, false);
+        ops_linear_dx(stream, op->precision, tensor_rows(op->dhidden, row, count), logits,
+                      op->weight, false);
 }
 
 void ops_loss_head(struct stream *stream, const struct op_loss_head *op) {

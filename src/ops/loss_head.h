@@ -10,7 +10,7 @@
 #ifndef OPS_LOSS_HEAD_H
 #define OPS_LOSS_HEAD_H
 
-#include "backend/device.h"
+#include "ops/product.h"
 
 struct op_loss_head {
     struct tensor hidden;   /* [T, D] */
@@ -24,6 +24,7 @@ struct op_loss_head {
     struct tensor dweight;  /* [V, D] +=; absent: not wanted */
     struct tensor logits;   /* workspace [chunk, V] */
     int64_t chunk;          /* rows at a time */
+    enum precision precision;
 };
 void ops_loss_head(struct stream *stream, const struct op_loss_head *op);
 

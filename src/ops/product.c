@@ -2,6 +2,14 @@
 
 #include "ops/check.h"
 
+/* How A and B are read: only weights have blocks, and E5M6 is no operand's format. */
+static void check_rounding(const struct check *check, enum matmul_form form, enum rounding a,
+                           enum rounding b) {
+    const bool has_weights = form != MATMUL_TN;
+    check_range(check, "round_a", a, ROUND_NONE, ROUND_E4M3_POW2);
+    check_range(check, "round_b", b, ROUND_NONE, has_weights ? ROUND_E4M3_BLOCKS : ROUND_E4M3_POW2);
+}
+
 void ops_matmul(struct stream *stream, const struct op_matmul *op) {
     if (stream_failed(stream)) return;
     const struct check check = {stream, "matmul"};
@@ -14,6 +22,7 @@ void ops_matmul(struct stream *stream, const struct op_matmul *op) {
     check_tensor(&check, "a", op->a, is_weight_gradient ? K : M, is_weight_gradient ? M : K);
     check_tensor(&check, "b", op->b, op->form == MATMUL_NT ? N : K, op->form == MATMUL_NT ? K : N);
     check_optional(&check, "bias", op->bias, 1, N);
+    check_rounding(&check, op->form, op->round_a, op->round_b);
     check_apart(&check, CHECK_LIST(OPERAND(c)), CHECK_LIST(OPERAND(a), OPERAND(b), OPERAND(bias)));
     const bool adds_nothing = K == 0 && op->accumulate && tensor_is_absent(op->bias);
     if (stream_failed(stream) || M == 0 || N == 0 || adds_nothing) return;
@@ -34,6 +43,7 @@ void ops_matmul_grouped(struct stream *stream, const struct op_matmul_grouped *o
     check_range(&check, "experts", E, 1, EXPERTS_MAX);
     check_range(&check, "rows", rows, 0, INT32_MAX);
     check_array(&check, "offsets", op->offsets, E + 1);
+    check_rounding(&check, op->form, op->round_a, op->round_b);
     if (stream_failed(stream)) return;
 
     if (op->form == MATMUL_TN) {

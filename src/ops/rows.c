@@ -2,6 +2,17 @@
 
 #include "ops/check.h"
 
+void ops_round(struct stream *stream, const struct op_round *op) {
+    if (stream_failed(stream)) return;
+    const struct check check = {stream, "round"};
+    check_tensor(&check, "x", op->x, ANY, ANY);
+    check_tensor(&check, "y", op->y, op->x.rows, op->x.cols);
+    check_range(&check, "rounding", op->rounding, ROUND_BF16, ROUND_COUNT - 1);
+    check_alias(&check, (struct operand)OPERAND(y), (struct operand)OPERAND(x));
+    if (stream_failed(stream) || tensor_count(op->x) == 0) return;
+    stream->device->ops->round(stream, op);
+}
+
 void ops_rmsnorm_fwd(struct stream *stream, const struct op_rmsnorm_fwd *op) {
     if (stream_failed(stream)) return;
     const struct check check = {stream, "rmsnorm"};

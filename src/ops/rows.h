@@ -6,6 +6,7 @@
 
 #include "backend/device.h"
 
+void ops_round(struct stream *stream, const struct op_round *op);
 void ops_rmsnorm_fwd(struct stream *stream, const struct op_rmsnorm_fwd *op);
 void ops_rmsnorm_bwd(struct stream *stream, const struct op_rmsnorm_bwd *op);
 void ops_rope_table(struct stream *stream, const struct op_rope_table *op);

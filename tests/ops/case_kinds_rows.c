@@ -37,7 +37,9 @@ static void call_matmul(struct stream *stream, const struct case_data *data) {
                                            .a = TENSOR(a),
                                            .b = TENSOR(b),
                                            .bias = TENSOR(bias),
-                                           .accumulate = FLAGS(CASE_ACCUMULATE)});
+                                           .accumulate = FLAGS(CASE_ACCUMULATE),
+                                           .round_a = (enum rounding)data->op_case->rounding,
+                                           .round_b = (enum rounding)data->op_case->rounding_b});
 }
 const struct op_kind case_kind_matmul = {
     .op = "matmul", .make = make_matmul, .call = call_matmul, .is_exact = true, .tolerance = 2e-6};
@@ -85,23 +87,51 @@ static void make_matmul_grouped(struct case_data *data) {
              c->N);
 }
 static void call_matmul_grouped(struct stream *stream, const struct case_data *data) {
-    ops_matmul_grouped(stream,
-                       &(struct op_matmul_grouped){.form = (enum matmul_form)data->op_case->form,
-                                                   .c = TENSOR(c),
-                                                   .a = TENSOR(a),
-                                                   .b = TENSOR(b),
-                                                   .offsets = case_pointer(data, "offsets"),
-                                                   .gather_a = case_pointer(data, "gather_a"),
-                                                   .gather_b = case_pointer(data, "gather_b"),
-                                                   .experts = data->op_case->E,
-                                                   .rows = data->rows,
-                                                   .accumulate = FLAGS(CASE_ACCUMULATE)});
+    ops_matmul_grouped(
+        stream, &(struct op_matmul_grouped){.form = (enum matmul_form)data->op_case->form,
+                                            .c = TENSOR(c),
+                                            .a = TENSOR(a),
+                                            .b = TENSOR(b),
+                                            .offsets = case_pointer(data, "offsets"),
+                                            .gather_a = case_pointer(data, "gather_a"),
+                                            .gather_b = case_pointer(data, "gather_b"),
+                                            .experts = data->op_case->E,
+                                            .rows = data->rows,
+                                            .accumulate = FLAGS(CASE_ACCUMULATE),
+                                            .round_a = (enum rounding)data->op_case->rounding,
+                                            .round_b = (enum rounding)data->op_case->rounding_b});
 }
 const struct op_kind case_kind_matmul_grouped = {.op = "matmul_grouped",
                                                  .make = make_matmul_grouped,
                                                  .call = call_matmul_grouped,
                                                  .is_exact = true,
                                                  .tolerance = 2e-6};
+
+/* ---- rounding ---- */
+
+/* Rows of very different sizes, so that scales reach from the smallest to large ones, and some of
+ * zeros. Blocks reach over rows, which are then not computed alone. */
+static void make_round(struct case_data *data) {
+    const struct op_case *c = data->op_case;
+    const enum case_axis axis = c->rounding == ROUND_E4M3_BLOCKS ? CASE_WHOLE : CASE_ROWS;
+    struct case_array *x = case_put(data, "x", CASE_IN, axis, c->T, c->C);
+    for (int64_t i = 0; i < c->T * c->C; i++) {
+        const int64_t t = i / c->C;
+        const int exponent = (int)(t * 7 % 61) - 40 - (int)case_below(x, i, 12);
+        x->values[i] = t % 5 == 4 ? 0 : (float)ldexp(x->values[i], exponent);
+    }
+    if (FLAGS(CASE_ALIASED))
+        x->role = CASE_INOUT;
+    else
+        case_put(data, "y", CASE_OUT, axis, c->T, c->C);
+}
+static void call_round(struct stream *stream, const struct case_data *data) {
+    ops_round(stream, &(struct op_round){.y = EITHER(y, x),
+                                         .x = TENSOR(x),
+                                         .rounding = (enum rounding)data->op_case->rounding});
+}
+const struct op_kind case_kind_round = {
+    .op = "round", .make = make_round, .call = call_round, .is_exact = true, .tolerance = 0};
 
 /* ---- RMSNorm ---- */
 

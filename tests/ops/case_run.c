@@ -105,9 +105,23 @@ const char *case_name(const struct op_case *c, char buffer[160]) {
         const char *letter;
         int64_t value;
     } fields[] = {
-        {"T", c->T},   {"C", c->C},   {"N", c->N},   {"K", c->K},       {"H", c->H},
-        {"Hk", c->Hk}, {"Dn", c->Dn}, {"Dr", c->Dr}, {"Dv", c->Dv},     {"E", c->E},
-        {"A", c->A},   {"G", c->G},   {"Gk", c->Gk}, {"form", c->form}, {"spans", c->spans},
+        {"T", c->T},
+        {"C", c->C},
+        {"N", c->N},
+        {"K", c->K},
+        {"H", c->H},
+        {"Hk", c->Hk},
+        {"Dn", c->Dn},
+        {"Dr", c->Dr},
+        {"Dv", c->Dv},
+        {"E", c->E},
+        {"A", c->A},
+        {"G", c->G},
+        {"Gk", c->Gk},
+        {"form", c->form},
+        {"spans", c->spans},
+        {"rounding", c->rounding},
+        {"rounding_b", c->rounding_b},
     };
     int used = snprintf(buffer, 160, "%s", c->kind->op);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)

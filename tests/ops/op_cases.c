@@ -29,6 +29,31 @@
     CASE(matmul, CASE_ACCUMULATE | CASE_BIAS, .form = form_, .T = 9, .N = 20, .K = 600)           \
     CASE(matmul, 0, .form = form_, .T = 9, .N = 20, .K = 20)
 
+/* Operands that are rounded: what precision.h's BF16 and FP8 ask for. Sizes beside the tiles of
+ * 128 steps, and of 128 columns for blocks of weights. */
+#define ROUNDED_CASE(op, form_, a, b, ...)                                                        \
+    CASE(op, (form_) == MATMUL_TN ? CASE_ACCUMULATE : 0, .form = form_, .rounding = a,            \
+         .rounding_b = b, __VA_ARGS__)
+#define ROUNDED_FORMS(op, ...)                                                                    \
+    ROUNDED_CASE(op, MATMUL_NT, ROUND_BF16, ROUND_BF16, __VA_ARGS__)                              \
+    ROUNDED_CASE(op, MATMUL_NN, ROUND_BF16, ROUND_BF16, __VA_ARGS__)                              \
+    ROUNDED_CASE(op, MATMUL_TN, ROUND_BF16, ROUND_BF16, __VA_ARGS__)                              \
+    ROUNDED_CASE(op, MATMUL_NT, ROUND_E4M3, ROUND_E4M3_BLOCKS, __VA_ARGS__)                       \
+    ROUNDED_CASE(op, MATMUL_NN, ROUND_E4M3_POW2, ROUND_E4M3_BLOCKS, __VA_ARGS__)                  \
+    ROUNDED_CASE(op, MATMUL_TN, ROUND_E4M3, ROUND_E4M3_POW2, __VA_ARGS__)                         \
+    ROUNDED_CASE(op, MATMUL_NT, ROUND_NONE, ROUND_E4M3, __VA_ARGS__)                              \
+    ROUNDED_CASE(op, MATMUL_NN, ROUND_E4M3, ROUND_NONE, __VA_ARGS__)
+#define ROUNDED(m, n, k) ROUNDED_FORMS(matmul, .T = m, .N = n, .K = k)
+#define ROUNDED_GROUPED(r, n, k, e) ROUNDED_FORMS(matmul_grouped, .T = r, .N = n, .K = k, .E = e)
+
+#define ROUND_CASES(t, c)                                                                         \
+    CASE(round, 0, .T = t, .C = c, .rounding = ROUND_BF16)                                        \
+    CASE(round, CASE_ALIASED, .T = t, .C = c, .rounding = ROUND_E4M3)                             \
+    CASE(round, 0, .T = t, .C = c, .rounding = ROUND_E4M3)                                        \
+    CASE(round, 0, .T = t, .C = c, .rounding = ROUND_E4M3_POW2)                                   \
+    CASE(round, CASE_ALIASED, .T = t, .C = c, .rounding = ROUND_E5M6_POW2)                        \
+    CASE(round, 0, .T = t, .C = c, .rounding = ROUND_E4M3_BLOCKS)
+
 /* Offsets and gathers of the weight gradient: of a, of b, of both. */
 #define GROUPED_CASE(form_, flags, r, n, k, e)                                                    \
     CASE(matmul_grouped, flags, .form = form_, .T = r, .N = n, .K = k, .E = e)
@@ -108,6 +133,12 @@ const struct op_case op_cases[] = {
     PRODUCTS(PRODUCT)
     PRODUCT_VARIANTS(MATMUL_NT) PRODUCT_VARIANTS(MATMUL_NN) PRODUCT_VARIANTS(MATMUL_TN)
     GROUPED(1, 9, 7, 1) GROUPED(23, 17, 33, 4) GROUPED(64, 16, 8, 16) GROUPED(150, 70, 65, 5)
+
+    ROUNDED(1, 1, 1) ROUNDED(3, 130, 127) ROUNDED(8, 16, 129) ROUNDED(17, 129, 256)
+    ROUNDED(65, 257, 128) ROUNDED(130, 300, 390)
+    ROUNDED_GROUPED(23, 17, 33, 4) ROUNDED_GROUPED(300, 130, 140, 3)
+    ROUND_CASES(1, 1) ROUND_CASES(7, 127) ROUND_CASES(130, 128) ROUND_CASES(61, 129)
+    ROUND_CASES(257, 300)
 
     NARROW(ROWS) WIDE(ROWS) WIDE(NORM)
     CASE(rmsnorm_bwd, CASE_OPTIONAL, .T = 150, .C = 100)

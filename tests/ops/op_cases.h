@@ -34,6 +34,8 @@ struct op_case {
     int64_t H, Hk, Dn, Dr, Dv; /* heads */
     int64_t E, A, G, Gk;       /* experts, active, groups, best groups */
     int form;                  /* enum matmul_form, or enum gate_method */
+    int rounding;              /* of a product's A, and of op_round */
+    int rounding_b;
     int spans;                 /* which of the lists of spans; T follows from it */
     unsigned flags;
 };

@@ -18,7 +18,7 @@ struct context {
 
 static double linear_loss(void *arg) {
     struct context *c = arg;
-    ops_linear(&c->oracle.stream, c->y, c->x, c->w, c->bias);
+    ops_linear(&c->oracle.stream, PRECISION_F32, c->y, c->x, c->w, c->bias);
     return tensor_dot(c->y, c->g);
 }
 
@@ -33,8 +33,8 @@ static void linear_gradients_match_differences(void) {
     c.g = oracle_normal(o, 5, 4);
     struct tensor dx = oracle_zero(o, 5, 7), dw = oracle_zero(o, 4, 7);
     struct tensor dbias = oracle_zero(o, 1, 4);
-    ops_linear_dx(&o->stream, dx, c.g, c.w, false);
-    ops_linear_dw(&o->stream, dw, c.g, c.x);
+    ops_linear_dx(&o->stream, PRECISION_F32, dx, c.g, c.w, false);
+    ops_linear_dw(&o->stream, PRECISION_F32, dw, c.g, c.x);
     ops_sum_rows(&o->stream, &(struct op_sum_rows){.y = dbias, .x = c.g});
     check_gradient("dx", c.x, dx, linear_loss, &c);
     check_gradient("dw", c.w, dw, linear_loss, &c);

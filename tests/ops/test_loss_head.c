@@ -37,7 +37,8 @@ static double cross_entropy_loss(void *arg) {
 
 static double loss_head_loss(void *arg) {
     struct context *c = arg;
-    ops_linear(&c->oracle.stream, c->logits, c->hidden, c->weight, (struct tensor){0});
+    ops_linear(&c->oracle.stream, PRECISION_F32, c->logits, c->hidden, c->weight,
+               (struct tensor){0});
     return cross_entropy_loss(c);
 }
 

@@ -44,11 +44,12 @@ static void shapes_are_reported_with_their_values(void) {
     norm.w = block(2, 1, 7);
     ops_rmsnorm_fwd(&stream, &norm);
     expect_failure("rmsnorm: w is [1, 7], expected [1, 8]");
-    ops_linear(&stream, block(0, 2, 3), block(1, 2, 5), block(2, 4, 5), (struct tensor){0});
+    ops_linear(&stream, PRECISION_F32, block(0, 2, 3), block(1, 2, 5), block(2, 4, 5),
+               (struct tensor){0});
     expect_failure("matmul: b is [4, 5], expected [3, 5]");
-    ops_linear_dx(&stream, block(0, 2, 5), block(1, 2, 3), block(2, 3, 4), false);
+    ops_linear_dx(&stream, PRECISION_F32, block(0, 2, 5), block(1, 2, 3), block(2, 3, 4), false);
     expect_failure("matmul: b is [3, 4], expected [3, 5]");
-    ops_linear_dw(&stream, block(0, 3, 5), block(1, 2, 3), block(2, 1, 5));
+    ops_linear_dw(&stream, PRECISION_F32, block(0, 3, 5), block(1, 2, 3), block(2, 1, 5));
     expect_failure("matmul: b is [1, 5], expected [2, 5]");
     close_stream();
 }
@@ -101,7 +102,8 @@ static void overlapping_operands_are_refused(void) {
                                                     .g = tensor_cols(x, 0, 4),
                                                     .u = tensor_cols(x, 4, 4)});
     expect_failure("swiglu: y [4, 4] overlaps g [4, 4]");
-    ops_linear(&stream, block(0, 2, 2), block(0, 2, 4), block(1, 2, 4), (struct tensor){0});
+    ops_linear(&stream, PRECISION_F32, block(0, 2, 2), block(0, 2, 4), block(1, 2, 4),
+               (struct tensor){0});
     expect_failure("matmul: c [2, 2] overlaps a [2, 4]");
     close_stream();
 }
@@ -280,9 +282,9 @@ static void empty_work_is_done_at_once(void) {
     open_stream();
     const struct tensor none = {.cols = 8, .stride = 8};
     ops_rmsnorm_fwd(&stream, &(struct op_rmsnorm_fwd){.y = none, .x = none, .w = block(0, 1, 8)});
-    ops_linear(&stream, (struct tensor){.cols = 4, .stride = 4}, none, block(0, 4, 8),
-               (struct tensor){0});
-    ops_linear_dw(&stream, block(0, 8, 8), none, none);
+    ops_linear(&stream, PRECISION_F32, (struct tensor){.cols = 4, .stride = 4}, none,
+               block(0, 4, 8), (struct tensor){0});
+    ops_linear_dw(&stream, PRECISION_F32, block(0, 8, 8), none, none);
     ops_attention_fwd(&stream, &(struct op_attention_fwd){.shape = good_attention(NULL).shape});
     ops_embedding_bwd(&stream, &(struct op_embedding_bwd){.dw = block(0, 4, 8), .dy = none});
     ops_sumsq(&stream, &(struct op_sumsq){.x = {.rows = 1}});

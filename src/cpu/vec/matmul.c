@@ -180,6 +180,8 @@ void VEC_NAME(matmul)(struct stream *stream, const struct op_matmul *op) {
         .n = op->c.cols,
         .k = op->form == MATMUL_TN ? op->a.rows : op->a.cols,
         .accumulate = op->accumulate,
+        .round_a = op->round_a,
+        .round_b = op->round_b,
     };
     struct job job;
     job_start(&job, stream);
@@ -195,6 +197,8 @@ static struct matmul_product expert_product(const struct op_matmul_grouped *op, 
         .a = rows_of(op->a, op->gather_a, first),
         .c_stride = op->c.stride,
         .n = op->c.cols,
+        .round_a = op->round_a,
+        .round_b = op->round_b,
     };
     if (op->form == MATMUL_TN) {
         product.b = rows_of(op->b, op->gather_b, first);

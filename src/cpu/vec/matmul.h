@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/ops.h"
 #include "cpu/vec/simd.h"
 
 /* Rows and columns of the micro-kernel: with 16 registers 12 sums, two vectors of B and one of A;
@@ -87,6 +88,14 @@ void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t 
  * [0, k), columns i0 + [0, m). */
 void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
                                    int64_t p0, int64_t k);
+
+/* ---- rounding ---- */
+
+/* What has just been packed, rounded in place: m packed rows or columns of A, n columns of B, one
+ * block of k steps. `rounding` is not ROUND_NONE. */
+void VEC_NAME(matmul_round_rows)(float *a, int64_t m, int64_t k, enum rounding rounding);
+void VEC_NAME(matmul_round_columns)(float *a, int64_t m, int64_t k, enum rounding rounding);
+void VEC_NAME(matmul_round_b)(float *b, int64_t n, int64_t k, enum rounding rounding);
 
 /* ---- few rows ---- */
 

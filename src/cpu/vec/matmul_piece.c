@@ -26,7 +26,8 @@ static void shrink(struct matmul_piece *piece, int64_t capacity) {
     piece->k = matmul_least(piece->k, matmul_most(PIECE_K_MIN, capacity / block * KC));
     const int64_t room = capacity / matmul_parts(piece->k, KC); /* for each block of K */
     const int64_t panels = (is_a_shared ? room / 4 * 3 : room) / matmul_b_panel(KC);
-    piece->n = matmul_least(piece->n, panels * NR);
+    const int64_t group = matmul_column_group(&piece->of);
+    piece->n = matmul_least(piece->n, panels * NR / group * group);
     const int64_t left = room - matmul_block_b(piece->n, KC);
     if (is_a_shared) piece->m = matmul_least(piece->m, left / MATMUL_A_PANEL * MR);
 }
@@ -35,7 +36,8 @@ struct matmul_piece VEC_NAME(matmul_first_piece)(const struct matmul_product *of
                                                  int64_t capacity) {
     struct matmul_piece piece = {.of = *of, .m = of->m, .n = of->n, .k = of->k};
     const bool is_small = of->m * of->n * of->k <= MATMUL_TILE_WORK_MIN;
-    if (of->m <= MATMUL_STREAM_ROWS && of->form == MATMUL_NT)
+    const bool is_rounded = of->round_a != ROUND_NONE || of->round_b != ROUND_NONE;
+    if (of->m <= MATMUL_STREAM_ROWS && of->form == MATMUL_NT && !is_rounded)
         piece.kind = MATMUL_STREAM;
     else if (is_small || (of->m <= MC && of->form != MATMUL_TN))
         piece.kind = MATMUL_OWN;
@@ -69,7 +71,8 @@ static void choose_columns(struct matmul_piece *piece, int64_t tiles) {
     const int64_t panels =
         matmul_most(matmul_parts(piece->n, NR) / tiles, MATMUL_TILE_WORK_MIN / work);
     piece->tile_m = piece->m;
-    piece->tile_n = matmul_most(NR, matmul_least(panels * NR, MATMUL_OWN_COLUMNS));
+    piece->tile_n = matmul_round_up(matmul_least(matmul_most(panels, 1) * NR, MATMUL_OWN_COLUMNS),
+                                    matmul_column_group(&piece->of));
 }
 
 void VEC_NAME(matmul_choose_tiles)(struct matmul_piece *piece, int64_t tiles) {

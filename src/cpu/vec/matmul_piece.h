@@ -2,7 +2,6 @@
 #ifndef CPU_VEC_MATMUL_PIECE_H
 #define CPU_VEC_MATMUL_PIECE_H
 
-#include "backend/ops.h"
 #include "cpu/vec/matmul.h"
 
 enum {
@@ -22,6 +21,7 @@ struct matmul_product {
     int64_t c_stride;
     int64_t m, n, k;
     bool accumulate;
+    enum rounding round_a, round_b;
 };
 
 /* How a piece meets its operands. */
@@ -46,6 +46,10 @@ static inline int64_t matmul_most(int64_t a, int64_t b) { return a > b ? a : b; 
 static inline int64_t matmul_parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
 static inline int64_t matmul_round_up(int64_t n, int64_t size) {
     return matmul_parts(n, size) * size;
+}
+/* Columns of B that are packed together or not at all. */
+static inline int64_t matmul_column_group(const struct matmul_product *of) {
+    return of->round_b == ROUND_E4M3_BLOCKS ? ROUND_TILE : MATMUL_NR;
 }
 static inline bool matmul_shares_a(const struct matmul_piece *piece) {
     return piece->kind == MATMUL_SHARED && piece->of.form == MATMUL_TN;

@@ -20,7 +20,9 @@ struct pack {
 };
 
 static int64_t columns_of_pack(const struct matmul_piece *piece) {
-    return piece->of.form == MATMUL_NT ? MATMUL_PACK_TRANSPOSED : MATMUL_PACK_STRAIGHT;
+    const int64_t columns =
+        piece->of.form == MATMUL_NT ? MATMUL_PACK_TRANSPOSED : MATMUL_PACK_STRAIGHT;
+    return matmul_round_up(columns, matmul_column_group(&piece->of));
 }
 static int64_t packs_of_b(const struct matmul_piece *piece) {
     return matmul_parts(piece->n, columns_of_pack(piece)) * matmul_parts(piece->k, KC);
@@ -53,6 +55,20 @@ static void pack_b(float *to, const struct matmul_product *of, int64_t j, int64_
         VEC_NAME(matmul_pack_transposed)(to, &of->b, j, n, p, k);
     else
         VEC_NAME(matmul_pack_straight)(to, &of->b, j, n, p, k);
+    if (of->round_b != ROUND_NONE) VEC_NAME(matmul_round_b)(to, n, k, of->round_b);
+}
+
+/* A block of A, or of A^T, for the micro-kernel. */
+static void pack_a(float *to, const struct matmul_product *of, int64_t i, int64_t m, int64_t p,
+                   int64_t k) {
+    const bool is_rounded = of->round_a != ROUND_NONE;
+    if (of->form == MATMUL_TN) {
+        VEC_NAME(matmul_pack_columns)(to, &of->a, i, m, p, k);
+        if (is_rounded) VEC_NAME(matmul_round_columns)(to, m, k, of->round_a);
+    } else {
+        VEC_NAME(matmul_pack_rows)(to, &of->a, i, m, p, k);
+        if (is_rounded) VEC_NAME(matmul_round_rows)(to, m, k, of->round_a);
+    }
 }
 
 void VEC_NAME(matmul_pack_tile)(const struct matmul_piece *piece, int64_t tile) {
@@ -60,7 +76,7 @@ void VEC_NAME(matmul_pack_tile)(const struct matmul_piece *piece, int64_t tile) 
     const int64_t block = x.p / KC, p = piece->p + x.p;
     if (x.is_a) {
         float *to = piece->packed_a + block * matmul_block_a(piece->m) + x.at / MR * MATMUL_A_PANEL;
-        VEC_NAME(matmul_pack_columns)(to, &piece->of.a, piece->i + x.at, x.count, p, x.k);
+        pack_a(to, &piece->of, piece->i + x.at, x.count, p, x.k);
     } else {
         float *to = piece->packed_b + block * matmul_block_b(piece->n, KC) +
                     x.at / NR * matmul_b_panel(x.k);
@@ -153,10 +169,7 @@ static const float *packed_rows(const struct matmul_piece *piece, struct matmul_
                                 int64_t i, int64_t m, int64_t p, int64_t k) {
     if (matmul_shares_a(piece))
         return piece->packed_a + p / KC * matmul_block_a(piece->m) + i / MR * MATMUL_A_PANEL;
-    if (piece->of.form == MATMUL_TN)
-        VEC_NAME(matmul_pack_columns)(scratch->a, &piece->of.a, piece->i + i, m, piece->p + p, k);
-    else
-        VEC_NAME(matmul_pack_rows)(scratch->a, &piece->of.a, piece->i + i, m, piece->p + p, k);
+    pack_a(scratch->a, &piece->of, piece->i + i, m, piece->p + p, k);
     return scratch->a;
 }
 
