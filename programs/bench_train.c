@@ -14,7 +14,7 @@
 struct bench_options {
     char *config, *isa;
     int64_t length, batch, micro, steps, threads, mtp;
-    int recompute;
+    int recompute, precision;
     bool json;
 };
 #define AT(field) offsetof(struct bench_options, field)
@@ -33,6 +33,8 @@ static const struct option rows[] = {
      false},
     {"recompute", OPTION_CHOICE, AT(recompute), 0, 0, "selective", "selective|layer", NULL,
      "what the backward computes again", false, false},
+    {"precision", OPTION_CHOICE, AT(precision), 0, 0, "f32", "f32|bf16|fp8", NULL,
+     "what the operands of products are rounded to", false, false},
     {"json", OPTION_FLAG, AT(json), 0, 0, NULL, NULL, NULL, "print one JSON object", false, false},
     OPTION_THREADS(struct bench_options),
     OPTION_ISA(struct bench_options),
@@ -58,7 +60,7 @@ struct bench {
 
 static fathom_status bench_open(struct bench *b, struct error *err) {
     const struct bench_options *o = b->options;
-    const struct trainer_options options = {.optimizer = {0.9, 0.95, 1e-8, 0.1, 1},
+    const struct trainer_options options = {.optimizer = {0.9, 0.95, 1e-8, 0.1, 1, false},
                                             .recompute = (enum recompute)o->recompute,
                                             .balance_alpha = 1e-4,
                                             .micro_sequences = o->micro,
@@ -70,6 +72,7 @@ static fathom_status bench_open(struct bench *b, struct error *err) {
     TRY(config_named(&config, o->config, err));
     if (o->mtp >= 0) config.mtp_modules = o->mtp;
     TRY(model_new(&b->model, b->device, &config, MODEL_GRADS, err));
+    b->model->precision = (enum precision)o->precision;
     TRY(model_init(b->model, 1, 0, err));
     TRY(trainer_new(&b->trainer, b->model, &options, err));
     TRY(MEM_NEW(&b->tokens, o->batch * (o->length + 1), "tokens", err));
@@ -126,19 +129,21 @@ static void bench_print(struct bench *b, FILE *out) {
     double seconds = median(b->seconds, o->steps), peak = median(b->peaks, o->steps);
     double rate = tokens * flops / seconds;
     if (o->json) {
-        fprintf(
-            out,
-            "{\"config\": \"%s\", \"isa\": \"%s\", \"threads\": %d, \"tokens_per_second\": %.1f, "
-            "\"mflop_per_token\": %.2f, \"gflops\": %.2f, \"peak_gflops\": %.2f, "
-            "\"share\": %.4f, \"peak_memory\": %zu}\n",
-            o->config, b->device->isa, pool_threads(b->device->engine->pool), tokens / seconds,
-            flops * 1e-6, rate * 1e-9, peak * 1e-9, peak > 0 ? rate / peak : 0,
-            mem_peak_resident());
+        fprintf(out,
+                "{\"config\": \"%s\", \"precision\": \"%s\", \"isa\": \"%s\", \"threads\": %d, "
+                "\"tokens_per_second\": %.1f, "
+                "\"mflop_per_token\": %.2f, \"gflops\": %.2f, \"peak_gflops\": %.2f, "
+                "\"share\": %.4f, \"peak_memory\": %zu}\n",
+                o->config, precision_name((enum precision)o->precision), b->device->isa,
+                pool_threads(b->device->engine->pool), tokens / seconds, flops * 1e-6, rate * 1e-9,
+                peak * 1e-9, peak > 0 ? rate / peak : 0, mem_peak_resident());
         return;
     }
-    fprintf(out, "%s, %lld x %lld tokens (%lld at once), %s, %d threads, median of %lld steps\n",
-            o->config, (long long)o->batch, (long long)o->length, (long long)o->micro,
-            b->device->isa, pool_threads(b->device->engine->pool), (long long)o->steps);
+    fprintf(out,
+            "%s in %s, %lld x %lld tokens (%lld at once), %s, %d threads, median of %lld steps\n",
+            o->config, precision_name((enum precision)o->precision), (long long)o->batch,
+            (long long)o->length, (long long)o->micro, b->device->isa,
+            pool_threads(b->device->engine->pool), (long long)o->steps);
     fprintf(out, "%.0f tokens/s, %.1f MFLOP a token, %.1f GFLOP/s", tokens / seconds, flops * 1e-6,
             rate * 1e-9);
     if (peak > 0)

@@ -349,7 +349,8 @@ struct op_cross_entropy {
 /* AdamW (Loshchilov & Hutter), decoupled decay, g scaled by grad_scale first:
  *   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
  *   p -= lr * ( (m/c1) / (sqrt(v/c2) + eps) + decay * p ),  c1 = 1 - b1^t, c2 = 1 - b2^t
- * with the decay taken from p before the update. */
+ * with the decay taken from p before the update. m and v are of the compute dtype, or both BF16:
+ * then rounded to nearest even once p has been updated with the sums themselves. */
 struct op_adamw {
     struct tensor p;    /* [1, n] master weights, in place */
     struct tensor g;    /* [1, n] */

@@ -10,8 +10,9 @@ void ops_adamw(struct stream *stream, const struct op_adamw *op) {
     const int64_t n = op->p.cols;
     check_tensor(&check, "p", op->p, 1, ANY);
     check_tensor(&check, "g", op->g, 1, n);
-    check_tensor(&check, "m", op->m, 1, n);
-    check_tensor(&check, "v", op->v, 1, n);
+    const enum dtype moments = op->m.dtype == DTYPE_BF16 ? DTYPE_BF16 : stream->device->compute;
+    check_tensor_of(&check, "m", op->m, 1, n, moments);
+    check_tensor_of(&check, "v", op->v, 1, n, moments);
     check_apart(&check, CHECK_LIST(OPERAND(p), OPERAND(m), OPERAND(v)), CHECK_LIST(OPERAND(g)));
     if (!(op->correction1 > 0 && op->correction2 > 0))
         stream_fail(stream, FATHOM_USAGE, "adamw: the corrections are %g and %g, expected > 0",

@@ -16,6 +16,10 @@ enum precision {
     PRECISION_FP8,
     PRECISION_FP8_POW2, /* forward activations with power-of-two scales */
 };
+static inline const char *precision_name(enum precision precision) {
+    static const char *const names[] = {"f32", "bf16", "fp8", "fp8 with power-of-two scales"};
+    return names[precision];
+}
 static inline enum rounding precision_activation(enum precision precision) {
     static const enum rounding roundings[] = {ROUND_NONE, ROUND_BF16, ROUND_E4M3, ROUND_E4M3_POW2};
     return roundings[precision];

@@ -292,7 +292,8 @@ static fathom_status state_declare(struct state_save *s, struct error *err) {
             const int64_t shape[] = {p->rows, p->cols};
             if (!param_is_trained(p)) continue;
             moment_name(p, second, name);
-            TRY(state_writer_declare(s->writer, name, s->model->device->compute, 2, shape, err));
+            const enum dtype dtype = optimizer_moment(s->optimizer, p, second).dtype;
+            TRY(state_writer_declare(s->writer, name, dtype, 2, shape, err));
         }
     }
     return FATHOM_OK;

@@ -12,9 +12,13 @@ static int64_t all_partials(const struct param_list *list) {
     return ops_norm_partials(groups, GROUP_STATE);
 }
 
-size_t optimizer_bytes(const struct param_list *list, enum dtype compute) {
+enum dtype optimizer_moment_dtype(const struct optimizer_options *options, enum dtype compute) {
+    return options->has_bf16_moments ? DTYPE_BF16 : compute;
+}
+
+size_t optimizer_bytes(const struct param_list *list, enum dtype moments) {
     int64_t elements = list->group_size[GROUP_DENSE] + list->group_size[GROUP_EXPERT];
-    return 2 * (size_t)elements * dtype_size(compute) + (size_t)all_partials(list) * sizeof(double);
+    return 2 * (size_t)elements * dtype_size(moments) + (size_t)all_partials(list) * sizeof(double);
 }
 
 /* Index of a parameter's expert among all MoE layers' experts, or -1. */
@@ -50,7 +54,8 @@ static fathom_status optimizer_fill(struct optimizer *o, struct error *err) {
     struct stream stream;
     stream_init(&stream, device);
     for (int group = 0; group < GROUP_STATE; group++) {
-        size_t bytes = (size_t)list->group_size[group] * dtype_size(device->compute);
+        size_t bytes = (size_t)list->group_size[group] *
+                       dtype_size(optimizer_moment_dtype(&o->options, device->compute));
         TRY(device_allocate(device, &o->m[group], bytes, "the optimizer's moments", err));
         TRY(device_allocate(device, &o->v[group], bytes, "the optimizer's moments", err));
         stream_zero(&stream, o->m[group], bytes);
@@ -97,9 +102,17 @@ void optimizer_free(struct optimizer *o) {
     mem_free(o);
 }
 
-static struct tensor flat(const struct optimizer *o, void *block, int64_t offset, int64_t count) {
-    enum dtype dtype = o->model->device->compute;
+static struct tensor flat_of(void *block, enum dtype dtype, int64_t offset, int64_t count) {
     return tensor_of((char *)block + (size_t)offset * dtype_size(dtype), dtype, 1, count);
+}
+/* Of weights or gradients, and of moments. */
+static struct tensor flat(const struct optimizer *o, void *block, int64_t offset, int64_t count) {
+    return flat_of(block, o->model->device->compute, offset, count);
+}
+static struct tensor flat_moment(const struct optimizer *o, void *block, int64_t offset,
+                                 int64_t count) {
+    enum dtype dtype = optimizer_moment_dtype(&o->options, o->model->device->compute);
+    return flat_of(block, dtype, offset, count);
 }
 
 static double norm_of(struct optimizer *o, struct stream *stream, const struct tensor *tensors,
@@ -166,8 +179,8 @@ void optimizer_update(struct optimizer *o, struct stream *stream, double learnin
         ops_adamw(stream, &(struct op_adamw){
                               .p = flat(o, o->model->weights[r->group], r->offset, count),
                               .g = flat(o, o->model->grads[r->group], r->offset, count),
-                              .m = flat(o, o->m[r->group], r->offset, count),
-                              .v = flat(o, o->v[r->group], r->offset, count),
+                              .m = flat_moment(o, o->m[r->group], r->offset, count),
+                              .v = flat_moment(o, o->v[r->group], r->offset, count),
                               .lr = learning_rate,
                               .beta1 = options->beta1,
                               .beta2 = options->beta2,
@@ -182,7 +195,7 @@ void optimizer_update(struct optimizer *o, struct stream *stream, double learnin
 
 struct tensor optimizer_moment(const struct optimizer *o, const struct param *p, bool is_second) {
     void *const *blocks = is_second ? o->v : o->m;
-    struct tensor moment = flat(o, blocks[p->group], p->offset, param_count(p));
+    struct tensor moment = flat_moment(o, blocks[p->group], p->offset, param_count(p));
     moment.rows = p->rows;
     moment.cols = moment.stride = p->cols;
     return moment;

@@ -11,8 +11,9 @@
 
 struct optimizer_options {
     double beta1, beta2, eps;
-    double decay; /* of matrices; vectors and biases have none */
-    double clip;  /* largest gradient norm; 0: none */
+    double decay;          /* of matrices; vectors and biases have none */
+    double clip;           /* largest gradient norm; 0: none */
+    bool has_bf16_moments; /* as V3 keeps them; else of the compute dtype */
 };
 
 /* Neighbouring parameters that are always updated together. */
@@ -39,8 +40,9 @@ struct optimizer {
 fathom_status optimizer_new(struct optimizer **out, struct model *model,
                             const struct optimizer_options *options, struct error *err);
 void optimizer_free(struct optimizer *optimizer); /* accepts NULL */
+enum dtype optimizer_moment_dtype(const struct optimizer_options *options, enum dtype compute);
 /* Bytes that optimizer_new takes on the device. */
-size_t optimizer_bytes(const struct param_list *list, enum dtype compute);
+size_t optimizer_bytes(const struct param_list *list, enum dtype moments);
 
 /* The l2 norm of all gradients; waits for the stream. */
 fathom_status optimizer_grad_norm(struct optimizer *optimizer, struct stream *stream, double *norm,

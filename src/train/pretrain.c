@@ -158,6 +158,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     if (o->resume) TRY(take_directory(r, err));
     TRY(o->resume ? read_resumed_config(r, &config, err) : config_read(&config, o->model, err));
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
+    r->model->precision = (enum precision)o->precision;
     TRY(open_data(r, err));
     if (!o->resume) TRY(start_new(r, err));
     const struct trainer_options trainer_options = pretrain_trainer_options(o);

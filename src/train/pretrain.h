@@ -21,6 +21,8 @@ struct pretrain_options {
     int64_t steps, sequence_length, batch, micro_batch; /* batches in sequences */
     int64_t batch_from, ramp_tokens;
     int recompute; /* enum recompute */
+    int precision; /* enum precision */
+    int moments;   /* 0: FP32, 1: BF16 */
     double learning_rate;
     int64_t warmup;
     double constant_until, cosine_until, last_from, final_ratio, last_ratio;

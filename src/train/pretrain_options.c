@@ -48,6 +48,8 @@ static const struct option rows[] = {
     {"beta2", OPTION_FLOAT, AT(beta2), 0, 0.999999, "0.95", NULL, "X", "AdamW", false, true},
     {"eps", OPTION_FLOAT, AT(eps), 1e-30, 1, "1e-8", NULL, "X", "AdamW", false, true},
     {"weight-decay", OPTION_FLOAT, AT(decay), 0, 10, "0.1", NULL, "X", "of matrices", false, true},
+    {"moments", OPTION_CHOICE, AT(moments), 0, 0, "f32", "f32|bf16", NULL,
+     "how AdamW's two moments are kept", false, true},
     {"clip", OPTION_FLOAT, AT(clip), 0, 1e9, "1", NULL, "X",
      "largest gradient norm; 0: no clipping", false, true},
     {"ema", OPTION_FLOAT, AT(ema), 0, 0.9999999, "0", NULL, "DECAY",
@@ -66,6 +68,9 @@ static const struct option rows[] = {
      "where the router bias stops moving", false, true},
     {"recompute", OPTION_CHOICE, AT(recompute), 0, 0, "selective", "selective|layer", NULL,
      "what the backward computes again: norms and up-projections, or whole layers", false, false},
+    {"precision", OPTION_CHOICE, AT(precision), 0, 0, "f32", "f32|bf16|fp8", NULL,
+     "what the operands of products are rounded to; sums, weights and gradients stay FP32", false,
+     true},
     {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N", "order of the samples", false, true},
     {"save-every", OPTION_INT, AT(save_every), 0, 1e12, "500", NULL, "N",
      "steps between checkpoints; 0: only at the end", false, false},
@@ -184,7 +189,7 @@ struct schedule pretrain_schedule(const struct pretrain_options *o) {
 
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *o) {
     return (struct trainer_options){
-        .optimizer = {o->beta1, o->beta2, o->eps, o->decay, o->clip},
+        .optimizer = {o->beta1, o->beta2, o->eps, o->decay, o->clip, o->moments == 1},
         .recompute = (enum recompute)o->recompute,
         .balance_alpha = o->balance_alpha,
         .micro_sequences = o->micro_batch,

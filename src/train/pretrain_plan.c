@@ -107,6 +107,7 @@ fathom_status pretrain_plan(const struct pretrain_options *o, struct device *dev
     struct text options = {0};
     TRY(config_read(&config, o->model, err));
     TRY(model_new(&model, device, &config, MODEL_GRADS | MODEL_DRY, err));
+    model->precision = (enum precision)o->precision;
     options_to_json(&pretrain_table, o, false, &options);
     fprintf(out, "options           %s\n", text_data(&options));
     text_free(&options);

@@ -24,7 +24,8 @@ static struct run_options run_options_of(const struct trainer_options *options) 
 fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
                               const struct trainer_options *options, struct error *err) {
     const struct run_options run_options = run_options_of(options);
-    bytes->moments = optimizer_bytes(&model->params, model->device->compute);
+    bytes->moments = optimizer_bytes(
+        &model->params, optimizer_moment_dtype(&options->optimizer, model->device->compute));
     return run_measure(&bytes->run, model, options->micro_sequences, options->sequence_length,
                        &run_options, err);
 }

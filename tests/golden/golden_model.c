@@ -415,7 +415,7 @@ static fathom_status read_manifest(struct golden *g, struct error *err) {
     json_node *root = NULL;
     TRY(path_join(&path, g->directory, "manifest.json", err));
     fathom_status status = json_read_file(&root, path, 1 << 20, err);
-    g->optimizer = (struct optimizer_options){0.9, 0.95, 1e-8, 0.1, 1};
+    g->optimizer = (struct optimizer_options){0.9, 0.95, 1e-8, 0.1, 1, false};
     g->learning_rate = 0.002;
     g->bias_speed = 0.01;
     const json_node *train = json_member(root, "train");

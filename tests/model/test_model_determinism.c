@@ -1,8 +1,15 @@
-/* The same bits whatever stands beside a sequence, and for any number of threads. */
+/* The same bits whatever stands beside a sequence, and for any number of threads, in every
+ * precision of the products. */
 #include "model_test.h"
 
 static const int64_t lengths[] = {13, 30, 1, 21};
 static const struct run_options plain = {.balance_coef = 0x1p-8, .head_chunk = 16};
+
+static void each_golden_and_precision(void (*check)(const char *golden, enum precision precision)) {
+    for (int i = 0; i < GOLDEN_COUNT; i++)
+        for (int p = PRECISION_F32; p <= PRECISION_FP8; p++)
+            check(golden_names[i], (enum precision)p);
+}
 
 static bool is_equal(struct tensor a, struct tensor b) {
     return a.rows == b.rows && a.cols == b.cols &&
@@ -18,10 +25,11 @@ static struct tensor copy_of(struct tensor x) {
 }
 
 /* Forward and input gradients of sequence 1 alone and in a batch of four. */
-static void check_alone(const char *golden) {
+static void check_alone(const char *golden, enum precision precision) {
     struct fixture f;
-    harness_context("%s", golden);
+    harness_context("%s in %s", golden, precision_name(precision));
     fixture_open(&f, golden, NULL, 2);
+    f.model->precision = precision;
     fixture_batch(&f, 0, 4, lengths);
     fixture_pass(&f, &plain, true);
     struct tensor hidden = copy_of(tensor_rows(f.run->hidden, lengths[0], lengths[1]));
@@ -40,14 +48,16 @@ static void check_alone(const char *golden) {
 }
 
 static void a_sequence_has_the_same_bits_alone_and_in_a_batch(void) {
-    for (int i = 0; i < GOLDEN_COUNT; i++) check_alone(golden_names[i]);
+    each_golden_and_precision(check_alone);
 }
 
-static void check_threads(const char *golden) {
+static void check_threads(const char *golden, enum precision precision) {
     struct fixture one, two;
-    harness_context("%s", golden);
+    harness_context("%s in %s", golden, precision_name(precision));
     fixture_open(&one, golden, NULL, 1);
+    one.model->precision = precision;
     fixture_open(&two, golden, NULL, 2);
+    two.model->precision = precision;
     fixture_batch(&one, 0, 4, lengths);
     fixture_batch(&two, 0, 4, lengths);
     fixture_pass(&one, &plain, true);
@@ -58,7 +68,7 @@ static void check_threads(const char *golden) {
         char name[TENSOR_NAME_MAX];
         if (!param_is_trained(p)) continue;
         param_name(p, name);
-        harness_context("%s %s", golden, name);
+        harness_context("%s in %s: %s", golden, precision_name(precision), name);
         CHECK(is_equal(model_grad(one.model, p), model_grad(two.model, p)));
     }
     fixture_close(&one);
@@ -66,17 +76,19 @@ static void check_threads(const char *golden) {
 }
 
 static void weight_gradients_have_the_same_bits_on_one_and_two_threads(void) {
-    for (int i = 0; i < GOLDEN_COUNT; i++) check_threads(golden_names[i]);
+    each_golden_and_precision(check_threads);
 }
 
 /* Whole-layer recompute runs the same forward again: the same gradients, and loads counted once. */
-static void check_recompute(const char *golden) {
+static void check_recompute(const char *golden, enum precision precision) {
     struct fixture keep, again;
     struct run_options layer = plain;
     layer.recompute = RECOMPUTE_LAYER;
-    harness_context("%s", golden);
+    harness_context("%s in %s", golden, precision_name(precision));
     fixture_open(&keep, golden, NULL, 2);
+    keep.model->precision = precision;
     fixture_open(&again, golden, NULL, 2);
+    again.model->precision = precision;
     fixture_batch(&keep, 0, 4, lengths);
     fixture_batch(&again, 0, 4, lengths);
     fixture_pass(&keep, &plain, true);
@@ -94,7 +106,7 @@ static void check_recompute(const char *golden) {
 }
 
 static void recomputing_layers_changes_no_gradient_and_no_load(void) {
-    for (int i = 0; i < GOLDEN_COUNT; i++) check_recompute(golden_names[i]);
+    each_golden_and_precision(check_recompute);
 }
 
 static void loads_count_every_routed_token_once(void) {
@@ -130,11 +142,12 @@ static void a_token_outside_the_vocabulary_is_refused(void) {
 static void the_plan_is_what_a_pass_takes(void) {
     static const int64_t equal[] = {20, 20};
     struct error err = {0};
-    for (int i = 0; i < GOLDEN_COUNT; i++) {
+    for (int i = 0; i < 2 * GOLDEN_COUNT; i++) {
         struct fixture f;
         struct run_bytes bytes;
-        harness_context("%s", golden_names[i]);
-        fixture_open(&f, golden_names[i], NULL, 1);
+        harness_context("%s", golden_names[i / 2]);
+        fixture_open(&f, golden_names[i / 2], NULL, 1);
+        f.model->precision = i % 2 == 0 ? PRECISION_F32 : PRECISION_FP8;
         CHECK_OK(run_measure(&bytes, f.model, 2, 20, &plain, &err), &err);
         fixture_batch(&f, 0, 2, equal);
         f.kept.peak = f.scratch.peak = 0;

@@ -1,6 +1,7 @@
 /* AdamW against its formula written out, and the norm over all gradients. */
 #include <stdlib.h>
 
+#include "base/rng.h"
 #include "gradient.h"
 #include "harness.h"
 #include "op_devices.h"
@@ -40,6 +41,61 @@ static void adamw_follows_its_formula(void) {
         }
     }
     oracle_close(&o);
+}
+
+/* BF16 moments are FP32 ones rounded after the step; p takes the sums before they are rounded. */
+static void check_bf16_moments(struct device *device, int64_t n) {
+    const struct rng_key key = {7, RNG_TEST, (uint64_t)n};
+    float *x[8]; /* p g m v, twice */
+    uint16_t *codes[2];
+    struct stream stream;
+    for (int i = 0; i < 8; i++) x[i] = calloc((size_t)n, sizeof(float));
+    for (int i = 0; i < 2; i++) codes[i] = calloc((size_t)n, sizeof(uint16_t));
+    for (int64_t i = 0; i < n; i++) {
+        x[0][i] = x[4][i] = (float)rng_normal(key, (uint64_t)(4 * i));
+        x[1][i] = (float)rng_normal(key, (uint64_t)(4 * i + 1));
+        codes[0][i] = f32_to_bf16((float)rng_normal(key, (uint64_t)(4 * i + 2)));
+        codes[1][i] = f32_to_bf16(fabsf((float)rng_normal(key, (uint64_t)(4 * i + 3))));
+        x[2][i] = bf16_to_f32(codes[0][i]);
+        x[3][i] = bf16_to_f32(codes[1][i]);
+    }
+    struct op_adamw op = {.p = tensor_of(x[0], DTYPE_F32, 1, n),
+                          .g = tensor_of(x[1], DTYPE_F32, 1, n),
+                          .m = tensor_of(x[2], DTYPE_F32, 1, n),
+                          .v = tensor_of(x[3], DTYPE_F32, 1, n),
+                          .lr = 0.01,
+                          .beta1 = 0.9,
+                          .beta2 = 0.95,
+                          .eps = 1e-8,
+                          .decay = 0.1,
+                          .grad_scale = 0.5,
+                          .correction1 = 0.2,
+                          .correction2 = 0.1};
+    stream_init(&stream, device);
+    ops_adamw(&stream, &op);
+    op.p.data = x[4];
+    op.m = tensor_of(codes[0], DTYPE_BF16, 1, n);
+    op.v = tensor_of(codes[1], DTYPE_BF16, 1, n);
+    ops_adamw(&stream, &op);
+    CHECK_EQ(stream.error.status, FATHOM_OK);
+    for (int64_t i = 0; i < n; i++) {
+        harness_context("%s, %lld elements, element %lld", device->isa, (long long)n, (long long)i);
+        CHECK_NEAR(x[4][i], x[0][i], 0);
+        CHECK_EQ(codes[0][i], f32_to_bf16(x[2][i]));
+        CHECK_EQ(codes[1][i], f32_to_bf16(x[3][i]));
+    }
+    for (int i = 0; i < 8; i++) free(x[i]);
+    for (int i = 0; i < 2; i++) free(codes[i]);
+}
+
+static void bf16_moments_are_rounded_after_the_step(void) {
+    struct op_devices devices;
+    op_devices_open(&devices, 2);
+    for (int i = 0; i < devices.count; i++) {
+        for (int64_t n = 1; n <= 33; n++) check_bf16_moments(devices.devices[i], n);
+        check_bf16_moments(devices.devices[i], 70001);
+    }
+    op_devices_close(&devices);
 }
 
 /* A weight of 0 changes nothing, 1 copies; twice the same halves the distance each time. */
@@ -122,9 +178,8 @@ static void norm_of_a_failed_stream_is_zero(void) {
 }
 
 static const struct test tests[] = {
-    TEST(adamw_follows_its_formula),
-    TEST(lerp_is_a_running_mean),
-    TEST(norm_is_the_same_for_any_threads_and_any_sharding),
+    TEST(adamw_follows_its_formula),       TEST(bf16_moments_are_rounded_after_the_step),
+    TEST(lerp_is_a_running_mean),          TEST(norm_is_the_same_for_any_threads_and_any_sharding),
     TEST(norm_of_a_failed_stream_is_zero),
 };
 HARNESS_MAIN(tests)

@@ -165,6 +165,37 @@ static void one_and_two_threads_train_the_same_bits(void) {
     CHECK(hashes[0] == hashes[1]);
 }
 
+/* Weights after a whole run, and after one that was resumed in the middle. */
+static void run_twice(struct world *w, uint64_t hashes[2]) {
+    struct error err = {0};
+    CHECK_OK(pretrain_run(&w->options, w->device, &err), &err);
+    hashes[0] = hash_of(w->out, "model.safetensors");
+    for (int step = 4; step <= 6; step += 2) remove_step(w, step);
+    w->options.resume = true;
+    CHECK_OK(pretrain_run(&w->options, w->device, &err), &err);
+    hashes[1] = hash_of(w->out, "model.safetensors");
+}
+
+static void every_precision_resumes_with_the_same_bits(void) {
+    enum { RUNS = 4 }; /* F32, BF16 moments, BF16, FP8 with BF16 moments */
+    uint64_t hashes[RUNS][2];
+    for (int run = 0; run < RUNS; run++) {
+        struct world w;
+        world_open(&w, 2);
+        w.options.precision = run < 2 ? PRECISION_F32 : run - 1;
+        w.options.moments = run % 2;
+        harness_context("run %d", run);
+        run_twice(&w, hashes[run]);
+        CHECK(hashes[run][0] == hashes[run][1]);
+        for (int before = 0; before < run; before++) CHECK(hashes[before][0] != hashes[run][0]);
+        struct error err = {0};
+        CHECK_OK(path_remove(w.out, &err), &err);
+        CHECK_OK(path_remove(w.model, &err), &err);
+        CHECK_OK(path_remove(w.data, &err), &err);
+        world_close(&w);
+    }
+}
+
 static bool has_step(const struct world *w, const char *name) {
     char path[1200];
     snprintf(path, sizeof path, "%s/%s", w->out, name);
@@ -692,6 +723,7 @@ static void crc32c_is_the_published_one(void) {
 static const struct test tests[] = {
     TEST(a_resumed_run_ends_with_the_same_bits),
     TEST(one_and_two_threads_train_the_same_bits),
+    TEST(every_precision_resumes_with_the_same_bits),
     TEST(damaged_weights_are_named_on_resume),
     TEST(damaged_checkpoints_are_passed_over_and_set_aside),
     TEST(a_damaged_config_is_taken_from_an_older_checkpoint),

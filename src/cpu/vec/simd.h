@@ -10,6 +10,7 @@
  *   vf_zero() vf_set1(x)              vf_load(p) vf_store(p, a): no alignment is needed
  *   vf_load_n(p, n)                   the first n lanes, 0 <= n <= VEC_LANES, zeros above; memory
  *   vf_store_n(p, a, n)               beyond n elements is neither read nor written
+ *   vf_load_bf16(p) vf_store_bf16(p, a)  uint16_t codes; a must hold bf16 values (round.h)
  *   vf_add sub mul div max min        max(a, b) is b where either is NaN, as the hardware has it
  *   vf_fma(a, b, c)  a * b + c        vf_fnma(a, b, c)  c - a * b     (one rounding)
  *   vf_fma_in_place(a, b, c)          a * b + c in c's register: compilers otherwise turn long runs

@@ -21,6 +21,16 @@ VEC_INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 VEC_INLINE vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vec_mask(n)); }
 VEC_INLINE void vf_store_n(float *p, vf a, int n) { _mm256_maskstore_ps(p, vec_mask(n), a); }
 
+VEC_INLINE vf vf_load_bf16(const uint16_t *p) {
+    const __m128i codes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(codes), 16));
+}
+VEC_INLINE void vf_store_bf16(uint16_t *p, vf a) {
+    const __m256i codes = _mm256_srli_epi32(_mm256_castps_si256(a), 16);
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(codes, codes), 0x08);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(halves));
+}
+
 VEC_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VEC_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 VEC_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }

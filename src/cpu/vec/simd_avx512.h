@@ -17,6 +17,15 @@ VEC_INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 VEC_INLINE vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vec_mask(n), p); }
 VEC_INLINE void vf_store_n(float *p, vf a, int n) { _mm512_mask_storeu_ps(p, vec_mask(n), a); }
 
+VEC_INLINE vf vf_load_bf16(const uint16_t *p) {
+    const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(codes), 16));
+}
+VEC_INLINE void vf_store_bf16(uint16_t *p, vf a) {
+    const __m512i codes = _mm512_srli_epi32(_mm512_castps_si512(a), 16);
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(codes));
+}
+
 VEC_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VEC_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 VEC_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }

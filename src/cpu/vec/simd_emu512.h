@@ -60,6 +60,19 @@ VEC_INLINE void vf_store_n(float *p, vf a, int n) {
     if (n > 8) _mm256_maskstore_ps(p + 8, m.hi, a.hi);
 }
 
+VEC_INLINE vf vf_load_bf16(const uint16_t *p) {
+    uint32_t bits[16];
+    for (int i = 0; i < 16; i++) bits[i] = (uint32_t)p[i] << 16;
+    return (vf){_mm256_loadu_ps((const float *)(const void *)bits),
+                _mm256_loadu_ps((const float *)(const void *)(bits + 8))};
+}
+VEC_INLINE void vf_store_bf16(uint16_t *p, vf a) {
+    uint32_t bits[16];
+    _mm256_storeu_ps((float *)(void *)bits, a.lo);
+    _mm256_storeu_ps((float *)(void *)(bits + 8), a.hi);
+    for (int i = 0; i < 16; i++) p[i] = (uint16_t)(bits[i] >> 16);
+}
+
 EMU_2(vf, vf, vf_add, _mm256_add_ps)
 EMU_2(vf, vf, vf_sub, _mm256_sub_ps)
 EMU_2(vf, vf, vf_mul, _mm256_mul_ps)

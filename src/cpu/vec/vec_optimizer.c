@@ -1,9 +1,34 @@
 /* AdamW (Loshchilov and Hutter 2019) and sums of squares: one pass over flat arrays. */
 #include <math.h>
+#include <string.h>
 
+#include "cpu/vec/round.h"
 #include "cpu/vec/rows.h"
 
 /* ---- AdamW ---- */
+
+/* Lanes [i, end) of a moment; `is_bf16` is a constant where this is inlined. */
+VEC_INLINE vf moment_load(const void *x, int64_t i, int64_t end, bool is_bf16) {
+    if (!is_bf16) return row_load(x, i, end);
+    const uint16_t *codes = (const uint16_t *)x + i;
+    if (end - i >= VEC_LANES) return vf_load_bf16(codes);
+    uint16_t part[VEC_LANES] = {0};
+    memcpy(part, codes, (size_t)(end - i) * sizeof *part);
+    return vf_load_bf16(part);
+}
+VEC_INLINE void moment_store(void *x, int64_t i, int64_t end, vf a, bool is_bf16) {
+    if (!is_bf16) {
+        row_store(x, i, end, a);
+        return;
+    }
+    uint16_t *codes = (uint16_t *)x + i, part[VEC_LANES];
+    if (end - i >= VEC_LANES) {
+        vf_store_bf16(codes, round_bf16(a));
+        return;
+    }
+    vf_store_bf16(part, round_bf16(a));
+    memcpy(codes, part, (size_t)(end - i) * sizeof *part);
+}
 
 /* The factors of one call, rounded once. */
 struct adamw {
@@ -29,23 +54,33 @@ static struct adamw adamw_factors(const struct op_adamw *op) {
 
 /* m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
  * p -= lr * ( (m/c1) / (sqrt(v/c2) + eps) + decay * p ) */
-static void adamw_range(const void *arg, int64_t first, int64_t end, int worker) {
-    (void)worker;
-    const struct op_adamw *op = arg;
+VEC_INLINE void adamw_elements(const struct op_adamw *op, int64_t first, int64_t end,
+                               bool is_bf16) {
     const struct adamw f = adamw_factors(op);
-    float *p = op->p.data, *m = op->m.data, *v = op->v.data;
+    float *p = op->p.data;
+    void *m = op->m.data, *v = op->v.data;
     const float *g = op->g.data;
     for (int64_t i = first; i < end; i += VEC_LANES) {
         const vf grad = vf_mul(row_load(g, i, end), f.grad_scale);
         const vf old = row_load(p, i, end);
-        const vf m1 = vf_fma(f.beta1, row_load(m, i, end), vf_mul(f.rest1, grad));
-        const vf v1 = vf_fma(f.beta2, row_load(v, i, end), vf_mul(f.rest2, vf_mul(grad, grad)));
+        const vf m0 = moment_load(m, i, end, is_bf16), v0 = moment_load(v, i, end, is_bf16);
+        const vf m1 = vf_fma(f.beta1, m0, vf_mul(f.rest1, grad));
+        const vf v1 = vf_fma(f.beta2, v0, vf_mul(f.rest2, vf_mul(grad, grad)));
         const vf root = vf_add(vf_sqrt(vf_mul(v1, f.inverse2)), f.eps);
         const vf move = vf_fma(f.shrink, old, vf_div(vf_mul(f.step, m1), root));
-        row_store(m, i, end, m1);
-        row_store(v, i, end, v1);
+        moment_store(m, i, end, m1, is_bf16);
+        moment_store(v, i, end, v1, is_bf16);
         row_store(p, i, end, vf_sub(old, move));
     }
+}
+
+static void adamw_range(const void *arg, int64_t first, int64_t end, int worker) {
+    (void)worker;
+    const struct op_adamw *op = arg;
+    if (op->m.dtype == DTYPE_BF16)
+        adamw_elements(op, first, end, true);
+    else
+        adamw_elements(op, first, end, false);
 }
 
 void VEC_NAME(adamw)(struct stream *stream, const struct op_adamw *op) {
