@@ -78,6 +78,11 @@ static struct tensor balance_row(const struct run *run, const struct pass *pass,
     return tensor_reshape(tensor_cols(row, 0, pass->batch->span_count), 1);
 }
 
+/* Whether a layer's activations are not kept (MTP modules stand behind the layers). */
+static bool is_recomputed(const struct run *run, int64_t layer) {
+    return run->options.recompute == RECOMPUTE_LAYER || layer < run->options.recompute_layers;
+}
+
 /* A layer forward; with whole-layer recompute its activations are given back at once. */
 static void run_layer(struct run *run, const struct pass *pass, int64_t layer, struct tensor y,
                       struct tensor x, struct layer_saved *saved) {
@@ -86,13 +91,13 @@ static void run_layer(struct run *run, const struct pass *pass, int64_t layer, s
     if (config_layer_is_moe(&pass->model->config, layer))
         saved->ffn.moe.balance = balance_row(run, pass, layer);
     layer_forward(pass, layer, y, x, saved);
-    if (run->options.recompute == RECOMPUTE_LAYER) arena_reset(pass->kept, mark);
+    if (is_recomputed(run, layer)) arena_reset(pass->kept, mark);
 }
 
 /* Fills `saved` again where run_layer gave it back; loads are not counted twice. */
 static void run_layer_again(struct run *run, const struct pass *pass, int64_t layer,
                             struct tensor x, struct layer_saved *saved) {
-    if (run->options.recompute != RECOMPUTE_LAYER) return;
+    if (!is_recomputed(run, layer)) return;
     struct pass again = *pass;
     again.counts_loads = false;
     size_t mark = arena_mark(pass->scratch);
@@ -128,7 +133,7 @@ static void run_mtp_forward(struct run *run, int64_t module) {
     if (config_layer_is_moe(&pass->model->config, layer))
         saved->layer.ffn.moe.balance = balance_row(run, pass, layer);
     mtp_forward(pass, layer, previous, batch->previous, saved);
-    if (run->options.recompute == RECOMPUTE_LAYER) arena_reset(pass->kept, mark);
+    if (is_recomputed(run, layer)) arena_reset(pass->kept, mark);
 }
 
 void run_forward(struct run *run, const struct train_batch *batch,

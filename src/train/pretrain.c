@@ -151,17 +151,32 @@ static fathom_status read_resumed_config(const struct run_state *r, struct model
     }
 }
 
+/* Before the model takes its memory: on one without any. */
+static fathom_status fit(const struct run_state *r, const struct model_config *config,
+                         struct trainer_options *out, struct error *err) {
+    struct model *dry = NULL;
+    TRY(model_new(&dry, r->device, config, MODEL_GRADS | MODEL_DRY, err));
+    dry->precision = (enum precision)r->options->precision;
+    fathom_status status = pretrain_fit(out, r->options, dry, err);
+    if (status == FATHOM_OK && r->options->memory > 0)
+        log_line(r->log, LOG_INFO, "recomputing %lld of %lld layers",
+                 (long long)out->recompute_layers, (long long)config_all_layers(config));
+    model_free(dry);
+    return status;
+}
+
 static fathom_status start(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct model_config config;
+    struct trainer_options trainer_options;
     TRY(ranges_parse(&r->skipped, o->skip_batches, err));
     if (o->resume) TRY(take_directory(r, err));
     TRY(o->resume ? read_resumed_config(r, &config, err) : config_read(&config, o->model, err));
+    TRY(fit(r, &config, &trainer_options, err));
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
     r->model->precision = (enum precision)o->precision;
     TRY(open_data(r, err));
     if (!o->resume) TRY(start_new(r, err));
-    const struct trainer_options trainer_options = pretrain_trainer_options(o);
     TRY(trainer_new(&r->trainer, r->model, &trainer_options, err));
     if (o->ema > 0) TRY(ema_new(&r->ema, r->model, o->ema, err));
     if (o->resume) TRY(start_resumed(r, err));

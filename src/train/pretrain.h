@@ -20,9 +20,10 @@ struct pretrain_options {
     int64_t seed;
     int64_t steps, sequence_length, batch, micro_batch; /* batches in sequences */
     int64_t batch_from, ramp_tokens;
-    int recompute; /* enum recompute */
-    int precision; /* enum precision */
-    int moments;   /* 0: FP32, 1: BF16 */
+    int recompute;   /* enum recompute */
+    uint64_t memory; /* bytes that the process may take; 0: any */
+    int precision;   /* enum precision */
+    int moments;     /* 0: FP32, 1: BF16 */
     double learning_rate;
     int64_t warmup;
     double constant_until, cosine_until, last_from, final_ratio, last_ratio;
@@ -47,6 +48,11 @@ fathom_status pretrain_check(const struct pretrain_options *options, struct erro
 /* Needs options that pretrain_check has accepted. */
 struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
+/* The same for a model, with the fewest recomputed layers whose run stays within --memory:
+ * FATHOM_NO_MEMORY, naming what it would take, where all of them are too few. `model` may be dry.
+ */
+fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_options *options,
+                           const struct model *model, struct error *err);
 
 /* Runs to the last step. FATHOM_INTERRUPTED, saved, with the line to resume in the text, when a
  * signal asked for it.
@@ -62,7 +68,8 @@ fathom_status pretrain_plan(const struct pretrain_options *options, struct devic
                             FILE *out, struct error *err);
 
 /* Bytes that a run takes at its peak beyond what the process held when it began. */
-fathom_status pretrain_memory(const struct pretrain_options *options, const struct model *model,
+fathom_status pretrain_memory(const struct pretrain_options *options,
+                              const struct trainer_options *trainer, const struct model *model,
                               size_t *bytes, struct error *err);
 
 #endif

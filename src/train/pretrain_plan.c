@@ -13,6 +13,9 @@
  * only for the estimate of time. */
 static const double expected_share = 0.55;
 
+/* How far a run's memory may lie above its plan (tests/cli/test_memory.sh). */
+static const double plan_error = 1.03;
+
 enum { CHECKPOINT_BUFFER = 3 << 20 /* copies between files and the device, see model/files.c */ };
 
 static size_t largest_param_bytes(const struct model *model) {
@@ -23,14 +26,52 @@ static size_t largest_param_bytes(const struct model *model) {
     return (size_t)largest * dtype_size(model->device->compute);
 }
 
-fathom_status pretrain_memory(const struct pretrain_options *options, const struct model *model,
+fathom_status pretrain_memory(const struct pretrain_options *options,
+                              const struct trainer_options *trainer, const struct model *model,
                               size_t *bytes, struct error *err) {
-    const struct trainer_options trainer = pretrain_trainer_options(options);
     struct trainer_bytes measured;
-    TRY(trainer_measure(&measured, model, &trainer, err));
+    TRY(trainer_measure(&measured, model, trainer, err));
     *bytes = model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count) +
              trainer_bytes_total(&measured) + largest_param_bytes(model) + CHECKPOINT_BUFFER;
     if (options->ema > 0) *bytes += ema_bytes(&model->params, model->device->compute);
+    return FATHOM_OK;
+}
+
+/* Whether a run that recomputes so many layers stays within the budget. */
+static fathom_status fits(struct trainer_options *trainer, int64_t layers,
+                          const struct pretrain_options *options, const struct model *model,
+                          size_t *bytes, bool *fit, struct error *err) {
+    trainer->recompute_layers = layers;
+    TRY(pretrain_memory(options, trainer, model, bytes, err));
+    *bytes += mem_peak_resident();
+    *fit = plan_error * (double)*bytes <= (double)options->memory;
+    return FATHOM_OK;
+}
+
+fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_options *options,
+                           const struct model *model, struct error *err) {
+    *out = pretrain_trainer_options(options);
+    if (options->memory == 0) return FATHOM_OK;
+    int64_t low = 0, high = config_all_layers(&model->config);
+    size_t bytes = 0;
+    bool fit = false;
+    TRY(fits(out, high, options, model, &bytes, &fit, err));
+    if (!fit) {
+        char least[32], budget[32];
+        RAISE(FATHOM_NO_MEMORY,
+              "--memory %s: the run takes %s at least; take a smaller --micro-batch or "
+              "--sequence-length",
+              format_bytes(budget, (double)options->memory), format_bytes(least, (double)bytes));
+    }
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        TRY(fits(out, middle, options, model, &bytes, &fit, err));
+        if (fit)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    out->recompute_layers = low;
     return FATHOM_OK;
 }
 
@@ -49,12 +90,13 @@ static void print_parameters(const struct model *model, FILE *out) {
 
 static fathom_status print_memory(const struct pretrain_options *o, const struct model *model,
                                   FILE *out, struct error *err) {
-    const struct trainer_options trainer = pretrain_trainer_options(o);
+    struct trainer_options trainer;
     struct trainer_bytes bytes;
     size_t run = 0;
     char text[4][32];
+    TRY(pretrain_fit(&trainer, o, model, err));
     TRY(trainer_measure(&bytes, model, &trainer, err));
-    TRY(pretrain_memory(o, model, &run, err));
+    TRY(pretrain_memory(o, &trainer, model, &run, err));
     size_t weights = model_bytes(&model->params, model->device->compute, 0, model->loads_count);
     size_t both =
         model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count);
@@ -62,6 +104,10 @@ static fathom_status print_memory(const struct pretrain_options *o, const struct
             format_bytes(text[0], (double)weights), format_bytes(text[1], (double)(both - weights)),
             format_bytes(text[2], (double)bytes.moments),
             format_bytes(text[3], (double)(trainer_bytes_total(&bytes) - bytes.moments)));
+    if (o->memory > 0)
+        fprintf(out, "recomputed        %lld of %lld layers, to stay below %s\n",
+                (long long)trainer.recompute_layers, (long long)config_all_layers(&model->config),
+                format_bytes(text[0], (double)o->memory));
     fprintf(out, "peak memory       %s (%zu bytes)\n",
             format_bytes(text[0], (double)(run + mem_peak_resident())), run + mem_peak_resident());
     return FATHOM_OK;

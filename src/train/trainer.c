@@ -18,6 +18,7 @@ struct step_totals step_totals_of(int64_t sequences, int64_t length, int64_t mod
 /* A pass of the largest micro-batch; the balance coefficient only has to be on or off. */
 static struct run_options run_options_of(const struct trainer_options *options) {
     return (struct run_options){.recompute = options->recompute,
+                                .recompute_layers = options->recompute_layers,
                                 .balance_coef = options->balance_alpha};
 }
 

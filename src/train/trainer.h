@@ -64,6 +64,7 @@ struct trainer {
 struct trainer_options {
     struct optimizer_options optimizer;
     enum recompute recompute;
+    int64_t recompute_layers; /* as in struct run_options */
     double balance_alpha;
     int64_t micro_sequences; /* the largest micro-batch: this many sequences */
     int64_t sequence_length; /* of this many predictions */

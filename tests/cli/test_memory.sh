@@ -33,4 +33,25 @@ measure() { # NAME OPTION...
 measure "selective" --recompute selective
 measure "layer" --recompute layer
 measure "average" --ema 0.99
+measure "fp8" --precision fp8 --moments bf16
+
+# A budget between what all and no recomputed layers take.
+peak() { sed -nE 's/^peak memory .*\(([0-9]+) bytes\)$/\1/p' "$out"; }
+options=(--model init --data shards --out run-budget --batch 4 --micro-batch 4 --steps 2 --warmup 1)
+works "the plan without a budget" pretrain "${options[@]}" --dry-run
+most=$(peak)
+works "the plan that recomputes all" pretrain "${options[@]}" --recompute layer --dry-run
+least=$(peak)
+budget=$(((most + least) / 2))
+works "the plan with a budget" pretrain "${options[@]}" --memory "$budget" --dry-run
+check "the budgeted plan takes $(peak) bytes of $budget" test "$(peak)" -le "$budget"
+budget=$(($(peak) * 103 / 100 + (2 << 20))) # away from where the number of layers changes
+check "it recomputes neither no nor all layers" grep -qE "recomputed +[1-6] of 7 layers" "$out"
+measure "budget" --memory "$budget"
+same() { cmp -s run-selective/model.safetensors run-budget/model.safetensors; }
+check "a budget changes no bit" same
+check "the run took $(tail -n 1 "$work/kib") KiB of $((budget / 1024))" \
+    test "$(tail -n 1 "$work/kib")" -le $((budget / 1024))
+refuses "a budget that is too small" 1 "the run takes" pretrain "${options[@]/run-budget/run-small}" \
+    --memory $((least / 2))
 finish

@@ -36,7 +36,7 @@ struct op_case {
     int form;                  /* enum matmul_form, or enum gate_method */
     int rounding;              /* of a product's A, and of op_round */
     int rounding_b;
-    int spans;                 /* which of the lists of spans; T follows from it */
+    int spans; /* which of the lists of spans; T follows from it */
     unsigned flags;
 };
 
