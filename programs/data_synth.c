@@ -8,10 +8,10 @@
 #include "data_commands.h"
 
 struct synth_arguments {
-    uint64_t bytes;
+    uint64_t bytes, long_from, long_to;
     char *out, *words, *mix;
     int64_t seed, word_count, sum_digits, sort_count, countdown_numbers;
-    double template_share;
+    double template_share, fact_share;
     bool reasoning, force;
 };
 #define AT(member) offsetof(struct synth_arguments, member)
@@ -39,6 +39,12 @@ static const struct option synth_rows[] = {
      false, true},
     {"countdown-numbers", OPTION_INT, AT(countdown_numbers), 2, 4, "3", NULL, "N",
      "numbers to combine, at most", false, true},
+    {"long-from", OPTION_BYTES, AT(long_from), 0, 0, "4K", NULL, "N",
+     "the mix's long: bytes of the shortest document", false, true},
+    {"long-to", OPTION_BYTES, AT(long_to), 0, 0, "8K", NULL, "N", "bytes of the longest", false,
+     true},
+    {"fact-share", OPTION_FLOAT, AT(fact_share), 0, 1, "0.5", NULL, "SHARE",
+     "of a long document's sentences about facts, at most", false, true},
     {"force", OPTION_FLAG, AT(force), 0, 0, NULL, NULL, NULL, "replace the output file", false,
      false},
 };
@@ -47,7 +53,8 @@ static const struct option_table synth_table = {
     "Make a corpus of stories and small worked problems, the same for the same options.",
     NULL,
     "Some words and number ranges never occur in its problems: docs/data.md.\n"
-    "Example: fathom data synth --bytes 16M --out corpus.jsonl",
+    "Example: fathom data synth --bytes 16M --out corpus.jsonl\n"
+    "Long documents with facts to find: --mix long=1 --long-from 16K --long-to 32K",
     synth_rows,
     sizeof synth_rows / sizeof synth_rows[0]};
 
@@ -137,6 +144,7 @@ static fathom_status synthesize(struct command *command, const struct synth_argu
         .tasks = {.sum_digits = (int)o->sum_digits,
                   .sort_count = (int)o->sort_count,
                   .countdown_numbers = (int)o->countdown_numbers},
+        .long_texts = {o->long_from, o->long_to, o->fact_share},
     };
     struct synth *synth = NULL;
     struct sink sink = {0};

@@ -8,11 +8,12 @@
 #include "data/task_explain.h"
 #include "data/task_wording.h"
 
-/* A document is a story or a text of one of the tasks: source TASK_KINDS is the stories. */
-enum { SOURCE_STORIES = TASK_KINDS, SOURCES };
+/* A document is a story, a long text of stories, or a text of one of the tasks. */
+enum { SOURCE_STORIES = TASK_KINDS, SOURCE_LONG, SOURCES };
 
 /* Bytes that a document of each source has on average, measured over 4,000 documents with their
- * worked reasoning: shares are of bytes, but what is drawn is a document. */
+ * worked reasoning: shares are of bytes, but what is drawn is a document. Long ones have the mean
+ * of their range. */
 static const double mean_bytes[SOURCES] = {
     [TASK_LETTERS] = 211, [TASK_SUMS] = 161,      [TASK_COMPARE] = 203, [TASK_COUNTDOWN] = 171,
     [TASK_SORT] = 243,    [TASK_SPELL] = 205,     [TASK_LENGTH] = 164,  [TASK_POSITION] = 139,
@@ -25,6 +26,7 @@ struct synth {
     double total_weight;
     struct word_list *words;
     struct story_maker stories;
+    struct haystack haystack; /* of the stories */
     struct grammar *wording;
     struct grammar_memory memory;
     struct text block; /* scratch */
@@ -38,8 +40,8 @@ static bool find_source(const char *name, size_t size, int *source) {
     if (size >= sizeof copy) return false;
     memcpy(copy, name, size);
     copy[size] = 0;
-    if (strcmp(copy, "stories") == 0) {
-        *source = SOURCE_STORIES;
+    if (strcmp(copy, "stories") == 0 || strcmp(copy, "long") == 0) {
+        *source = strcmp(copy, "long") == 0 ? SOURCE_LONG : SOURCE_STORIES;
         return true;
     }
     if (!task_kind_parse(copy, &kind)) return false;
@@ -58,14 +60,16 @@ static fathom_status read_share(struct synth *synth, const char *item, size_t si
     if (!find_source(item, name_size, &source))
         RAISE(FATHOM_USAGE,
               "mix: there is no \"%.*s\"; known are stories, letters, sums, compare, countdown, "
-              "sort, spell, length, position, weekday",
+              "sort, spell, length, position, weekday, long",
               (int)name_size, item);
     if (equals && size - name_size - 1 < sizeof number)
         memcpy(number, equals + 1, size - name_size - 1);
     if (!string_to_f64(number, &share) || share < 0)
         RAISE(FATHOM_USAGE, "mix: \"%.*s\" is not name=share with a share of 0 or more", (int)size,
               item);
-    synth->weights[source] = share / mean_bytes[source];
+    double mean =
+        source == SOURCE_LONG ? synth_long_mean(&synth->options.long_texts) : mean_bytes[source];
+    synth->weights[source] = share / mean;
     return FATHOM_OK;
 }
 
@@ -96,6 +100,7 @@ static fathom_status fill_synth(struct synth *synth, struct error *err) {
     if (!(options->template_share >= 0 && options->template_share <= 1))
         RAISE(FATHOM_USAGE, "the share of the template is %g, not in [0, 1]",
               options->template_share);
+    TRY(synth_long_check(&options->long_texts, err));
     TRY(read_mix(synth, options->mix ? options->mix : SYNTH_DEFAULT_MIX, err));
     TRY(word_list_new(&synth->words, options->words, options->word_count, err));
     TRY(check_words(synth, err));
@@ -109,6 +114,7 @@ fathom_status synth_new(struct synth **out, const struct synth_options *options,
     *out = NULL;
     TRY(MEM_NEW(&synth, 1, "a text generator", err));
     synth->options = *options;
+    synth->haystack.stories = &synth->stories;
     fathom_status status = fill_synth(synth, err);
     synth->options.words = synth->options.mix = NULL; /* the caller's, not kept */
     if (status != FATHOM_OK)
@@ -121,6 +127,7 @@ fathom_status synth_new(struct synth **out, const struct synth_options *options,
 void synth_free(struct synth *synth) {
     if (!synth) return;
     word_list_free(synth->words);
+    haystack_free(&synth->haystack);
     story_maker_free(&synth->stories);
     grammar_free(synth->wording);
     grammar_memory_free(&synth->memory);
@@ -190,6 +197,10 @@ void synth_document(struct synth *synth, uint64_t i, struct text *out) {
     int source = draw_source(synth, &rng);
     if (source == SOURCE_STORIES) {
         story_write(&synth->stories, &rng, out);
+        return;
+    }
+    if (source == SOURCE_LONG) {
+        synth_long_write(&synth->haystack, &synth->options.long_texts, &rng, out);
         return;
     }
     grammar_memory_clear(&synth->memory);

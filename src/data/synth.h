@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "data/synth_long.h"
 #include "data/tasks.h"
 
 struct synth_options {
@@ -21,6 +22,7 @@ struct synth_options {
      * none. NULL: SYNTH_DEFAULT_MIX. */
     const char *mix;
     struct task_options tasks;
+    struct synth_long_options long_texts; /* of the mix's "long" */
 };
 #define SYNTH_DEFAULT_MIX                                                                          \
     "stories=40 spell=16 letters=18 sums=6 compare=5 countdown=4 sort=5 length=2 position=2 "      \

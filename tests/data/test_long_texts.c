@@ -1,0 +1,240 @@
+#include "data_test.h"
+
+#include "data/facts.h"
+#include "data/synth.h"
+
+static struct error err;
+
+/* ---- facts ---- */
+
+static void facts_keep_to_their_split_and_repeat_nothing(void) {
+    size_t drawn[TASK_SPLITS] = {0};
+    for (uint64_t i = 0; i < 400; i++) {
+        struct rng rng = {{1, RNG_TEST, i}, 0};
+        enum task_split split = i % 2 == 0 ? TASK_TRAIN : TASK_HELDOUT;
+        struct fact facts[FACT_MOST];
+        size_t count = facts_draw(facts, FACT_MOST, split, &rng);
+        drawn[split] += count;
+        for (size_t j = 0; j < count; j++) {
+            CHECK_EQ(fact_is_heldout(&facts[j]), split == TASK_HELDOUT);
+            CHECK(facts[j].number >= 10 && facts[j].number <= 99);
+            for (size_t k = 0; k < j; k++)
+                CHECK(facts[j].number != facts[k].number && facts[j].thing != facts[k].thing);
+        }
+    }
+    CHECK_EQ(drawn[TASK_TRAIN], 200 * FACT_MOST); /* every thing has a color to train on */
+    CHECK(drawn[TASK_HELDOUT] > 200 * FACT_MOST / 2 && drawn[TASK_HELDOUT] < 200 * FACT_MOST);
+}
+
+static void a_question_and_its_answer_are_worded_as_the_fact(void) {
+    const struct fact fact = {"green", "kite", 48};
+    struct text text = {0};
+    fact_write(&fact, &text);
+    CHECK_STR(text_data(&text), "The secret number of the green kite is 48.");
+    text_clear(&text);
+    fact_write_question(&fact, &text);
+    fact_write_answer(&fact, &text);
+    CHECK_STR(text_data(&text), "What is the secret number of the green kite? The secret number of "
+                                "the green kite is 48.");
+    text_free(&text);
+}
+
+/* ---- the haystack ---- */
+
+static void pieces_joined_are_the_stories(void) {
+    struct story_maker stories;
+    CHECK_OK(story_maker_new(&stories, &err), &err);
+    struct haystack haystack = {.stories = &stories};
+    struct rng a = {{3, RNG_TEST, 0}, 0}, b = a;
+    struct text pieces = {0}, whole = {0};
+    int count = 0;
+    for (int i = 0; i < 200; i++) {
+        do {
+            haystack_next(&haystack, &a, &pieces);
+            count++;
+        } while (haystack.at < haystack.story.size);
+        story_write(&stories, &b, &whole);
+        text_append_string(&whole, "\n\n");
+    }
+    CHECK_STR(text_data(&pieces), text_data(&whole));
+    CHECK(count > 200 * 4);
+    text_free(&pieces);
+    text_free(&whole);
+    haystack_free(&haystack);
+    story_maker_free(&stories);
+}
+
+static void a_sentence_is_a_paragraph_where_one_would_begin(void) {
+    struct text text = {0};
+    text_append_string(&text, "before");
+    haystack_put(&text, text.size, "A.");
+    CHECK_STR(text_data(&text), "beforeA.\n\n");
+    text_append_string(&text, "It rained.");
+    haystack_put(&text, 6, "B.");
+    haystack_end_paragraph(&text, 6);
+    haystack_end_paragraph(&text, 6);
+    CHECK_STR(text_data(&text), "beforeA.\n\nIt rained. B.\n\n");
+    text_free(&text);
+}
+
+/* ---- long documents ---- */
+
+static const struct synth_options long_ones = {
+    .seed = 1, .words = "", .mix = "long=1", .long_texts = {2000, 6000, 0.8}};
+
+static struct synth *make(const struct synth_options *options) {
+    struct synth *synth;
+    CHECK_OK(synth_new(&synth, options, &err), &err);
+    return synth;
+}
+
+static const char *document(struct synth *synth, uint64_t i) {
+    static struct text text;
+    text_clear(&text);
+    synth_document(synth, i, &text);
+    CHECK_OK(text_check(&text, &err), &err);
+    return text_data(&text);
+}
+
+static const char mark[] = "he secret number of the ";
+
+/* Reads "color thing is N" behind a mark; false where a question stands. */
+static bool read_fact(const char *at, char color[32], char thing[32], int *number) {
+    return sscanf(at + strlen(mark), "%31s %31s is %d.", color, thing, number) == 3;
+}
+
+/* "color thing" as in the text, with the number: what a fact says. */
+static void check_sentence(const char *text, const char *at, int *facts, int *questions) {
+    char color[32], thing[32], said[128], asked[128];
+    int number;
+    bool is_question = at - text >= 9 && string_starts_with(at - 9, "What is the");
+    if (is_question || !read_fact(at, color, thing, &number)) return;
+    const struct fact fact = {color, thing, number};
+    CHECK(!fact_is_heldout(&fact));
+    snprintf(said, sizeof said, "The secret number of the %s %s is %d.", color, thing, number);
+    snprintf(asked, sizeof asked, "%s %s? ", color, thing);
+    bool is_answer = at - text > 50 && strncmp(at - 1 - strlen(asked), asked, strlen(asked)) == 0;
+    *questions += is_answer;
+    *facts += !is_answer;
+    /* An answer repeats what was said before; a fact is said once. */
+    CHECK_EQ(strstr(text, said) < at - 1, is_answer);
+}
+
+static void answers_follow_from_what_stands_before_them(void) {
+    struct synth *synth = make(&long_ones);
+    int facts = 0, questions = 0;
+    for (uint64_t i = 0; i < 500; i++) {
+        const char *text = document(synth, i);
+        harness_context("%s", text);
+        for (const char *at = text; (at = strstr(at, mark)); at++)
+            check_sentence(text, at, &facts, &questions);
+    }
+    harness_context("%d facts, %d questions", facts, questions);
+    CHECK(facts > 2000 && questions > 4000);
+    synth_free(synth);
+}
+
+static void long_documents_are_clean_and_as_long_as_asked(void) {
+    struct synth *synth = make(&long_ones);
+    size_t least = SIZE_MAX, most = 0;
+    for (uint64_t i = 0; i < 500; i++) {
+        const char *text = document(synth, i);
+        size_t size = strlen(text);
+        harness_context("%s", text);
+        CHECK(size >= 1700 && size < 6300);
+        CHECK(text[size - 1] == '.');
+        CHECK(!strstr(text, "  ") && !strstr(text, " \n") && !strstr(text, "\n\n\n"));
+        const char *last = strrchr(text, '\n');
+        CHECK(string_starts_with(last + 1, "What is the secret number of the "));
+        if (size < least) least = size;
+        if (size > most) most = size;
+    }
+    CHECK(least < 2300 && most > 5700);
+    synth_free(synth);
+}
+
+static void a_lone_fact_stands_at_every_depth(void) {
+    enum { N = 800, PARTS = 4 };
+    struct synth_options options = long_ones;
+    int parts[PARTS] = {0};
+    options.long_texts.fact_share = 0;
+    struct synth *synth = make(&options);
+    for (uint64_t i = 0; i < N; i++) {
+        const char *text = document(synth, i), *first = strstr(text, mark);
+        CHECK(first != NULL);
+        CHECK(strstr(first + 1, mark) > strrchr(text, '\n')); /* only its question comes later */
+        parts[(size_t)(first - text) * PARTS / strlen(text)]++;
+    }
+    for (int p = 0; p < PARTS; p++) {
+        harness_context("part %d: %d", p, parts[p]);
+        CHECK(parts[p] > N / PARTS - N / 12 && parts[p] < N / PARTS + N / 12);
+    }
+    synth_free(synth);
+}
+
+static void the_mix_gives_long_documents_their_share_of_the_bytes(void) {
+    struct synth_options options = long_ones;
+    options.mix = "long=3 sums=1";
+    struct synth *synth = make(&options);
+    double of_long = 0, all = 0;
+    for (uint64_t i = 0; i < 6000; i++) {
+        const char *text = document(synth, i);
+        all += (double)strlen(text);
+        if (strstr(text, mark)) of_long += (double)strlen(text);
+    }
+    CHECK_NEAR(of_long / all, 0.75, 0.05);
+    synth_free(synth);
+}
+
+static void a_range_that_holds_nothing_is_refused(void) {
+    static const struct synth_long_options ranges[] = {
+        {100, 200, 0.5}, {5000, 4000, 0.5}, {4096, (uint64_t)1 << 40, 0.5}, {4096, 8192, 1.5}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        struct synth_options options = long_ones;
+        struct synth *synth;
+        options.long_texts = ranges[i];
+        CHECK_STATUS(synth_new(&synth, &options, &err), FATHOM_USAGE);
+    }
+}
+
+static fathom_status write_some(struct text *out) {
+    struct synth *synth;
+    TRY(synth_new(&synth, &long_ones, &err));
+    synth_document(synth, 5, out);
+    synth_free(synth);
+    return text_check(out, &err);
+}
+
+static void failed_allocations_are_told(void) {
+    struct text expected = {0};
+    int64_t n = 1;
+    CHECK_OK(write_some(&expected), &err);
+    for (fathom_status status = FATHOM_NO_MEMORY; status != FATHOM_OK; n += 3) {
+        struct text out = {0};
+        harness_context("allocation %d", (int)n);
+        mem_fail_after(n);
+        status = write_some(&out);
+        mem_fail_after(0);
+        if (status == FATHOM_OK)
+            CHECK_STR(text_data(&out), text_data(&expected));
+        else
+            CHECK_EQ(status, FATHOM_NO_MEMORY);
+        text_free(&out);
+    }
+    CHECK(n > 50);
+    text_free(&expected);
+}
+
+static const struct test tests[] = {
+    TEST(facts_keep_to_their_split_and_repeat_nothing),
+    TEST(a_question_and_its_answer_are_worded_as_the_fact),
+    TEST(pieces_joined_are_the_stories),
+    TEST(a_sentence_is_a_paragraph_where_one_would_begin),
+    TEST(answers_follow_from_what_stands_before_them),
+    TEST(long_documents_are_clean_and_as_long_as_asked),
+    TEST(a_lone_fact_stands_at_every_depth),
+    TEST(the_mix_gives_long_documents_their_share_of_the_bytes),
+    TEST(a_range_that_holds_nothing_is_refused),
+    TEST(failed_allocations_are_told),
+};
+HARNESS_MAIN(tests)
