@@ -1,40 +1,50 @@
-/* fathom eval --task perplexity */
+/* fathom eval: the options of all tasks, and perplexity */
 #include <math.h>
 
-#include "base/json.h"
-#include "device_options.h"
+#include "data/facts.h"
 #include "eval/perplexity.h"
+#include "eval_tasks.h"
 #include "model/files.h"
 
-struct eval_options {
-    char *model, *data, *isa;
-    int task, split;
-    int64_t length, micro, windows, threads;
-    bool json;
-};
 #define AT(field) offsetof(struct eval_options, field)
 static const struct option rows[] = {
     {"model", OPTION_STRING, AT(model), 0, 0, NULL, NULL, "DIR", "model directory", true, false},
-    {"task", OPTION_CHOICE, AT(task), 0, 0, "perplexity", "perplexity", NULL, "what to measure",
-     false, false},
-    {"data", OPTION_STRING, AT(data), 0, 0, NULL, NULL, "DIR", "token shards (fathom data build)",
-     true, false},
-    {"split", OPTION_CHOICE, AT(split), 0, 0, "heldout", "train|heldout", NULL, "part of the data",
-     false, false},
+    {"task", OPTION_CHOICE, AT(task), 0, 0, "perplexity", "perplexity|needle", NULL,
+     "what to measure", false, false},
+    {"data", OPTION_STRING, AT(data), 0, 0, NULL, NULL, "DIR",
+     "perplexity: token shards (fathom data build)", false, false},
+    {"split", OPTION_CHOICE, AT(split), 0, 0, "heldout", "train|heldout", NULL,
+     "perplexity: part of the data", false, false},
     {"sequence-length", OPTION_INT, AT(length), 1, 1 << 24, "256", NULL, "T",
-     "predictions in a window", false, false},
-    {"micro-batch", OPTION_INT, AT(micro), 1, 1 << 16, "8", NULL, "N", "windows at once", false,
-     false},
+     "perplexity: predictions in a window", false, false},
+    {"micro-batch", OPTION_INT, AT(micro), 1, 1 << 16, "8", NULL, "N",
+     "perplexity: windows at once", false, false},
     {"windows", OPTION_INT, AT(windows), 0, 1e15, "0", NULL, "N",
-     "windows that are measured, from the beginning; 0: all", false, false},
+     "perplexity: windows that are measured, from the beginning; 0: all", false, false},
+    {"lengths", OPTION_STRING, AT(lengths), 0, 0, "256", NULL, "LIST",
+     "needle: lengths of the texts in tokens, such as 256,2048", false, false},
+    {"depths", OPTION_STRING, AT(depths), 0, 0, "0,25,50,75,100", NULL, "LIST",
+     "needle: where the fact stands, in percent of the text", false, false},
+    {"trials", OPTION_INT, AT(trials), 1, 1e6, "10", NULL, "N",
+     "needle: texts of each length, asked at each depth", false, false},
+    {"others", OPTION_INT, AT(others), 0, FACT_MOST / 2, "0", NULL, "N",
+     "needle: further facts in the text, not asked about", false, false},
+    {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N", "needle: other texts and facts", false,
+     false},
+    {"svg", OPTION_STRING, AT(svg), 0, 0, NULL, NULL, "FILE", "needle: the heat map as a picture",
+     false, false},
     {"json", OPTION_FLAG, AT(json), 0, 0, NULL, NULL, NULL, "print one JSON object", false, false},
     OPTION_THREADS(struct eval_options),
     OPTION_ISA(struct eval_options),
 };
 static const struct option_table table = {
-    "eval", "Measure a model: the perplexity of a text, in nats per token and bits per byte.",
-    NULL,   "Example: fathom eval --model run --data shards",
-    rows,   sizeof rows / sizeof rows[0]};
+    "eval",
+    "Measure a model: the perplexity of a text, or finding a fact in a long text.",
+    NULL,
+    "Example: fathom eval --model run --data shards\n"
+    "A needle in a haystack: fathom eval --task needle --model run --lengths 256,2048",
+    rows,
+    sizeof rows / sizeof rows[0]};
 
 static void print_result(FILE *out, const struct perplexity *p, bool as_json) {
     double rate = (double)p->tokens / p->seconds;
@@ -50,13 +60,14 @@ static void print_result(FILE *out, const struct perplexity *p, bool as_json) {
                 (long long)p->tokens, p->nats, exp(p->nats), p->bits_per_byte, rate);
 }
 
-static fathom_status measure(struct command *command, const struct eval_options *o,
-                             struct device *device) {
+static fathom_status eval_perplexity(struct command *command, const struct eval_options *o,
+                                     struct device *device) {
     struct error *err = command->err;
     struct model *model = NULL;
     struct shard_set *set = NULL;
     struct perplexity result;
     const struct perplexity_options options = {o->length, o->micro, o->windows};
+    if (!o->data) RAISE(FATHOM_USAGE, "eval --task perplexity needs --data DIR: token shards");
     fathom_status status = model_open(&model, device, o->model, 0, err);
     if (status == FATHOM_OK)
         status = shard_set_open(&set, o->data, (enum shard_split)o->split, err);
@@ -68,18 +79,24 @@ static fathom_status measure(struct command *command, const struct eval_options 
     return status;
 }
 
+static fathom_status measure(struct command *command, const struct eval_options *o) {
+    struct opened_device opened = {0};
+    fathom_status status = opened_device_open(&opened, command, o->threads, o->isa);
+    if (status == FATHOM_OK)
+        status = o->task == EVAL_NEEDLE ? eval_needle(command, o, opened.device)
+                                        : eval_perplexity(command, o, opened.device);
+    opened_device_close(&opened);
+    return status;
+}
+
 fathom_status command_eval(struct command *command) {
     struct eval_options o = {0};
     struct option_given given = {0};
-    struct opened_device opened = {0};
     bool is_done = false;
     fathom_status status = command_options(command, &table, &o, &given, NULL, &is_done);
-    if (status != FATHOM_OK || is_done) goto out;
-    status = options_check_required(&table, &o, &given, command->err);
-    if (status == FATHOM_OK) status = opened_device_open(&opened, command, o.threads, o.isa);
-    if (status == FATHOM_OK) status = measure(command, &o, opened.device);
-out:
-    opened_device_close(&opened);
+    if (status == FATHOM_OK && !is_done)
+        status = options_check_required(&table, &o, &given, command->err);
+    if (status == FATHOM_OK && !is_done) status = measure(command, &o);
     options_free(&table, &o);
     return status;
 }

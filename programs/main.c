@@ -17,7 +17,7 @@ static const struct subcommand commands[] = {
     {"report", "write a page about training runs", command_report},
     {"generate", "continue a text", command_generate},
     {"logits", "write a model's raw logits and hidden states", command_logits},
-    {"eval", "measure a model: perplexity", command_eval},
+    {"eval", "measure a model: perplexity, finding facts", command_eval},
     {"inspect", "show what a model, checkpoint, dataset or file holds", command_inspect},
     {"bench", "measure the machine, the operations and training", command_bench},
 };

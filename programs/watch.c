@@ -1,6 +1,4 @@
 /* fathom watch: training runs as they go, in the terminal */
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,6 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "command.h"
+#include "terminal.h"
 #include "train/watch.h"
 
 struct watch_options {
@@ -29,18 +28,9 @@ static const struct option_table table = {
     rows,
     sizeof rows / sizeof rows[0]};
 
-static bool has_utf8(void) {
-    const char *names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    for (int i = 0; i < 3; i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value) return strstr(value, "UTF-8") || strstr(value, "utf8");
-    }
-    return false;
-}
-
 static struct watch_screen screen_of(FILE *out) {
     struct winsize size;
-    struct watch_screen screen = {.columns = 80, .rows = 30, .is_utf8 = has_utf8()};
+    struct watch_screen screen = {.columns = 80, .rows = 30, .is_utf8 = terminal_has_utf8()};
     if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
         screen.columns = size.ws_col;
         screen.rows = size.ws_row;

@@ -35,6 +35,24 @@ fathom_status ranges_parse(struct ranges *ranges, const char *text, struct error
     return FATHOM_OK;
 }
 
+static bool are_numbers(const struct ranges *ranges, int64_t low, int64_t high) {
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct range *range = &ranges->items[i];
+        if (range->first != range->last || range->first < low || range->last > high) return false;
+    }
+    return ranges->count > 0;
+}
+
+fathom_status ranges_parse_numbers(struct ranges *ranges, const char *text, const char *name,
+                                   int64_t low, int64_t high, struct error *err) {
+    fathom_status status = ranges_parse(ranges, text, err);
+    if (status == FATHOM_NO_MEMORY) return status;
+    if (status == FATHOM_OK && are_numbers(ranges, low, high)) return FATHOM_OK;
+    ranges_free(ranges);
+    RAISE(FATHOM_USAGE, "%s is \"%s\", but must be numbers in [%lld, %lld] with commas between",
+          name, text ? text : "", (long long)low, (long long)high);
+}
+
 void ranges_free(struct ranges *ranges) {
     mem_free(ranges->items);
     *ranges = (struct ranges){0};

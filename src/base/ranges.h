@@ -18,6 +18,10 @@ struct ranges {
 /* Zero-initialise. NULL and "" are the empty set; FATHOM_USAGE for anything but numbers >= 0 and
  * ranges that do not descend. */
 fathom_status ranges_parse(struct ranges *ranges, const char *text, struct error *err);
+/* The same for a list of single numbers in [low, high], at least one; `name` stands for it in
+ * messages. */
+fathom_status ranges_parse_numbers(struct ranges *ranges, const char *text, const char *name,
+                                   int64_t low, int64_t high, struct error *err);
 void ranges_free(struct ranges *ranges);
 bool ranges_have(const struct ranges *ranges, int64_t number);
 

@@ -13,6 +13,7 @@ enum rng_purpose {
     RNG_SAMPLE = 3,  /* token sampling: stream = sequence, position = token position */
     RNG_SYNTH = 4,   /* synthetic texts: stream = document, position = draw */
     RNG_TEST = 5,    /* tests and benches */
+    RNG_EVAL = 6,    /* texts to be evaluated on: stream = trial, position = draw */
 };
 
 struct rng_key {

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "view/chart_scale.h"
 #include "view/svg.h"
@@ -29,6 +30,13 @@ static void put_cell(struct text *out, const struct svg_frame *f, double share) 
     text_append_string(out, "\"/>\n");
 }
 
+/* The name of a row, or its number in `number`. */
+static const char *row_name(const struct heatmap *map, size_t row, char number[32]) {
+    if (map->row_names) return map->row_names[row];
+    snprintf(number, 32, "%zu", row);
+    return number;
+}
+
 static void put_cells(struct text *out, const struct svg_frame *f, const struct heatmap *map) {
     const double width = f->width / (double)map->columns, height = f->height / (double)map->rows;
     for (size_t row = 0; row < map->rows; row++) {
@@ -39,10 +47,9 @@ static void put_cells(struct text *out, const struct svg_frame *f, const struct 
                                            f->top + height * (double)row, width, height};
             put_cell(out, &cell, (value - map->low) / (map->high - map->low));
         }
-        char label[32];
-        snprintf(label, sizeof label, "%zu", row);
+        char number[32];
         svg_label(out, f->left - 8, f->top + height * ((double)row + 0.5) + 4, "end", "tick",
-                  label);
+                  row_name(map, row, number));
     }
 }
 
@@ -70,6 +77,14 @@ static void put_ends(struct text *out, const struct svg_frame *f, const struct h
     svg_label(out, f->left + f->width, f->top + f->height + 20, "end", "tick", label);
 }
 
+static void put_column_names(struct text *out, const struct svg_frame *f,
+                             const struct heatmap *map) {
+    const double width = f->width / (double)map->columns;
+    for (size_t column = 0; column < map->columns; column++)
+        svg_label(out, f->left + width * ((double)column + 0.5), f->top + f->height + 20, "middle",
+                  "tick", map->column_names[column]);
+}
+
 void heatmap_svg(const struct heatmap *map, int width, int height, struct text *out) {
     struct svg_frame f = svg_begin(out, width, height, map->title, map->x_label, map->y_label);
     f.width -= 50; /* the scale's */
@@ -77,8 +92,55 @@ void heatmap_svg(const struct heatmap *map, int width, int height, struct text *
         text_append_string(out, "<g shape-rendering=\"crispEdges\">\n");
         put_cells(out, &f, map);
         text_append_string(out, "</g>\n");
-        put_ends(out, &f, map);
+        if (map->column_names)
+            put_column_names(out, &f, map);
+        else
+            put_ends(out, &f, map);
     }
     put_scale(out, &f, map);
     text_append_string(out, "</svg>\n");
+}
+
+/* ---- in the terminal ---- */
+
+enum { CELL_WIDTH = 10, SHADES = 5 };
+static const char *const shades[SHADES] = {" ", "\u2591", "\u2592", "\u2593", "\u2588"};
+static const char plain_shades[SHADES + 1] = " .+*#";
+
+static void put_terminal_cell(struct text *out, double share, bool is_utf8) {
+    if (!isfinite(share)) {
+        text_printf(out, "%*s", CELL_WIDTH, "-");
+        return;
+    }
+    const double within = fmin(fmax(share, 0), 1);
+    const int shade = (int)ceil(within * (SHADES - 1));
+    text_append_string(out, "  ");
+    for (int i = 0; i < 3; i++) {
+        if (is_utf8)
+            text_append_string(out, shades[shade]);
+        else
+            text_append_char(out, plain_shades[shade]);
+    }
+    text_printf(out, "%4.0f%%", 100 * within);
+}
+
+void heatmap_terminal(const struct heatmap *map, bool is_utf8, struct text *out) {
+    char number[32];
+    size_t width = strlen(map->y_label);
+    for (size_t row = 0; row < map->rows; row++) {
+        size_t size = strlen(row_name(map, row, number));
+        if (size > width) width = size;
+    }
+    text_printf(out, "%s\n%-*s", map->title, (int)width, map->y_label);
+    for (size_t column = 0; column < map->columns; column++)
+        text_printf(out, "%*s", CELL_WIDTH, map->column_names[column]);
+    text_printf(out, "  %s\n", map->x_label);
+    for (size_t row = 0; row < map->rows; row++) {
+        text_printf(out, "%*s", (int)width, row_name(map, row, number));
+        for (size_t column = 0; column < map->columns; column++) {
+            const double value = map->values[row * map->columns + column];
+            put_terminal_cell(out, (value - map->low) / (map->high - map->low), is_utf8);
+        }
+        text_append_char(out, '\n');
+    }
 }

@@ -36,7 +36,23 @@ static void what_is_no_range_is_refused_and_shown(void) {
     CHECK_HAS(err.text, "\"x9\"");
 }
 
+static void a_list_of_numbers_has_no_ranges_and_keeps_its_bounds(void) {
+    static const char *const texts[] = {"", "3-4", "1,", "0", "101", "5,x"};
+    struct ranges set;
+    CHECK_OK(ranges_parse_numbers(&set, "100,1,7", "--x", 1, 100, &err), &err);
+    CHECK_EQ(set.count, 3);
+    CHECK_EQ(set.items[0].first, 100);
+    CHECK_EQ(set.items[2].first, 7);
+    ranges_free(&set);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        CHECK_STATUS(ranges_parse_numbers(&set, texts[i], "--x", 1, 100, &err), FATHOM_USAGE);
+        CHECK_HAS(err.text, "--x is");
+        CHECK_EQ(set.count, 0);
+    }
+}
+
 static const struct test tests[] = {
+    TEST(a_list_of_numbers_has_no_ranges_and_keeps_its_bounds),
     TEST(numbers_and_ranges_are_read),
     TEST(nothing_is_the_empty_set),
     TEST(what_is_no_range_is_refused_and_shown),

@@ -47,7 +47,43 @@ static void an_empty_map_is_a_picture_too(void) {
     text_free(&out);
 }
 
+static const struct heatmap named = {
+    .title = "A needle",
+    .x_label = "tokens",
+    .y_label = "depth",
+    .rows = 2,
+    .columns = 2,
+    .values = (const double[]){0, 0.5, 1, NAN},
+    .low = 0,
+    .high = 1,
+    .row_names = (const char *const[]){"0%", "100%"},
+    .column_names = (const char *const[]){"256", "2048"},
+};
+
+static void names_stand_in_place_of_numbers(void) {
+    struct text out = {0};
+    heatmap_svg(&named, 600, 200, &out);
+    CHECK_HAS(text_data(&out), ">100%</text>");
+    CHECK_HAS(text_data(&out), "text-anchor=\"middle\" class=\"tick\">2048</text>");
+    text_free(&out);
+}
+
+static void the_terminal_shows_shades_and_percents(void) {
+    struct text out = {0};
+    heatmap_terminal(&named, false, &out);
+    CHECK_STR(text_data(&out), "A needle\n"
+                               "depth       256      2048  tokens\n"
+                               "   0%        0%  +++  50%\n"
+                               " 100%  ### 100%         -\n");
+    text_clear(&out);
+    heatmap_terminal(&named, true, &out);
+    CHECK_HAS(text_data(&out), " 100%  \u2588\u2588\u2588 100%         -\n");
+    text_free(&out);
+}
+
 static const struct test tests[] = {
+    TEST(names_stand_in_place_of_numbers),
+    TEST(the_terminal_shows_shades_and_percents),
     TEST(every_number_has_a_cell_of_its_colour),
     TEST(an_empty_map_is_a_picture_too),
 };
