@@ -87,6 +87,12 @@ void options_to_json(const struct option_table *table, const void *values, bool 
 fathom_status options_compare_json(const struct option_table *table, const void *values,
                                    const json_node *recorded, struct text *differences,
                                    struct error *err);
+/* Takes every option that was not given from a recorded object. A given one that differs from what
+ * was recorded and changes the result is FATHOM_USAGE: "WHAT: resuming would change the run" and
+ * the differences. */
+fathom_status options_recall(const struct option_table *table, void *values,
+                             struct option_given *given, const json_node *recorded,
+                             const char *what, struct error *err);
 /* Man page (roff) and bash completion words. */
 void options_man(const struct option_table *table, struct text *out);
 void options_completion(const struct option_table *table, struct text *out);

@@ -49,6 +49,7 @@ static fathom_status open_data(struct run_state *r, struct error *err) {
     TRY(shard_set_open(&r->train, o->data, SHARD_TRAIN, err));
     TRY(shard_set_open(&r->heldout, o->data, SHARD_HELDOUT, err));
     TRY(loader_init(&r->loader, r->train, o->sequence_length, (uint64_t)o->seed, err));
+    if (o->whole_documents) TRY(loader_keep_documents(&r->loader, err));
     TRY(MEM_NEW(&r->tokens, o->micro_batch * (o->sequence_length + 1), "a batch", err));
     TRY(MEM_NEW(&r->sequences, o->micro_batch, "a batch", err));
     for (int64_t i = 0; i < o->micro_batch; i++)
@@ -171,7 +172,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     struct trainer_options trainer_options;
     TRY(ranges_parse(&r->skipped, o->skip_batches, err));
     if (o->resume) TRY(take_directory(r, err));
-    TRY(o->resume ? read_resumed_config(r, &config, err) : config_read(&config, o->model, err));
+    TRY(o->resume ? read_resumed_config(r, &config, err) : pretrain_config(&config, o, err));
     TRY(fit(r, &config, &trainer_options, err));
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
     r->model->precision = (enum precision)o->precision;
@@ -193,6 +194,7 @@ static void run_close(struct run_state *r) {
     trainer_free(r->trainer);
     ema_free(r->ema);
     model_free(r->model);
+    loader_free(&r->loader);
     shard_set_close(r->train);
     shard_set_close(r->heldout);
     mem_free(r->tokens);

@@ -34,6 +34,10 @@ struct pretrain_options {
     int64_t save_every, keep, keep_every;
     int64_t heldout_every, heldout_sequences;
     char *skip_batches; /* steps whose batches are passed: base/ranges.h */
+    bool whole_documents;
+    /* In place of the config of `model`, for stages that change it; NULL: none. Not in the table.
+     */
+    const struct model_config *config;
 };
 extern const struct option_table pretrain_table;
 
@@ -45,6 +49,9 @@ fathom_status pretrain_recall(struct pretrain_options *options, struct option_gi
 /* Contradictions between options. */
 fathom_status pretrain_check(const struct pretrain_options *options, struct error *err);
 
+/* The config that a new run begins with. */
+fathom_status pretrain_config(struct model_config *config, const struct pretrain_options *options,
+                              struct error *err);
 /* Needs options that pretrain_check has accepted. */
 struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);

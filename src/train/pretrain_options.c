@@ -87,6 +87,8 @@ static const struct option rows[] = {
      "held-out sequences that are measured", false, false},
     {"skip-batches", OPTION_STRING, AT(skip_batches), 0, 0, NULL, NULL, "LIST",
      "steps that are not trained on, such as 120-125,300: their batches are passed", false, false},
+    {"whole-documents", OPTION_FLAG, AT(whole_documents), 0, 0, NULL, NULL, NULL,
+     "begin samples with documents, so that those that fit are whole", false, true},
     {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
      false},
     {"isa", OPTION_STRING, AT(isa), 0, 0, NULL, NULL, "NAME",
@@ -105,47 +107,13 @@ const struct option_table pretrain_table = {
 
 /* ---- recall ---- */
 
-/* A recorded value as options_set reads it. */
-static void put_recorded(struct text *out, const json_node *node) {
-    text_clear(out);
-    if (json_is_string(node))
-        text_append_string(out, json_string(node, NULL));
-    else if (json_is_bool(node))
-        text_append_string(out, json_bool(node) ? "yes" : "no");
-    else if (json_is_integer(node))
-        text_printf(out, "%lld", (long long)json_integer(node));
-    else
-        text_printf(out, "%.17g", json_real(node));
-}
-
-static fathom_status recall_from(struct pretrain_options *options, struct option_given *given,
-                                 const json_node *recorded, struct error *err) {
-    struct text value = {0}, differences = {0};
-    const char *key = NULL;
-    json_node *node = NULL;
-    void *iterator = NULL;
-    fathom_status status = FATHOM_OK;
-    while (status == FATHOM_OK && json_next_member(recorded, &iterator, &key, &node)) {
-        if (json_is_null(node) || option_was_given(&pretrain_table, given, key)) continue;
-        put_recorded(&value, node);
-        status = options_set(&pretrain_table, options, given, key, text_data(&value), err);
-    }
-    if (status == FATHOM_OK)
-        status = options_compare_json(&pretrain_table, options, recorded, &differences, err);
-    if (status == FATHOM_OK && differences.size > 0)
-        status = error_set(err, FATHOM_USAGE, "%s: resuming would change the run: %s", options->out,
-                           text_data(&differences));
-    text_free(&value);
-    text_free(&differences);
-    return status;
-}
-
 fathom_status pretrain_recall(struct pretrain_options *options, struct option_given *given,
                               struct error *err) {
     struct checkpoint checkpoint;
     if (!options->out) RAISE(FATHOM_USAGE, "--resume needs --out DIR: the run to continue");
     TRY(checkpoint_open(&checkpoint, options->out, INT64_MAX, err));
-    fathom_status status = recall_from(options, given, state_options(checkpoint.state), err);
+    fathom_status status = options_recall(&pretrain_table, options, given,
+                                          state_options(checkpoint.state), options->out, err);
     options->resume = true;
     checkpoint_close(&checkpoint);
     return status;
@@ -166,6 +134,13 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
         RAISE(FATHOM_USAGE,
               "--constant-until %g, --cosine-until %g and --last-from %g must not descend",
               o->constant_until, o->cosine_until, o->last_from);
+    return FATHOM_OK;
+}
+
+fathom_status pretrain_config(struct model_config *config, const struct pretrain_options *o,
+                              struct error *err) {
+    if (!o->config) return config_read(config, o->model, err);
+    *config = *o->config;
     return FATHOM_OK;
 }
 

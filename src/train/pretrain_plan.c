@@ -151,7 +151,7 @@ fathom_status pretrain_plan(const struct pretrain_options *o, struct device *dev
     struct model_config config;
     struct model *model = NULL;
     struct text options = {0};
-    TRY(config_read(&config, o->model, err));
+    TRY(pretrain_config(&config, o, err));
     TRY(model_new(&model, device, &config, MODEL_GRADS | MODEL_DRY, err));
     model->precision = (enum precision)o->precision;
     options_to_json(&pretrain_table, o, false, &options);
