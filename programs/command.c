@@ -1,7 +1,9 @@
 #include "command.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 
 fathom_status command_options(struct command *command, const struct option_table *table,
@@ -39,6 +41,29 @@ static void list_members(const struct command *command, const char *name,
     for (size_t i = 0; i < count; i++)
         fprintf(out, "  %-10s %s\n", members[i].name, members[i].summary);
     fprintf(out, "\n`fathom %s COMMAND --help` lists the options of one.\n", name);
+}
+
+fathom_status command_rewrite_set(struct command *command, struct text *words) {
+    struct error *err = command->err;
+    int to = 0;
+    size_t room = 0;
+    for (int i = 0; i < command->argc; i++) room += strlen(command->argv[i]) + 3;
+    TRY(mem_grow((void **)&words->data, 0, room + 1, 1, "arguments", err));
+    words->capacity = room + 1;
+    for (int i = 0; i < command->argc; i++) {
+        char *word = command->argv[i];
+        if (strcmp(word, "--set") != 0) {
+            command->argv[to++] = word;
+            continue;
+        }
+        if (i + 1 == command->argc || !strchr(command->argv[i + 1], '='))
+            RAISE(FATHOM_USAGE, "--set needs key=value");
+        char *copy = words->data + words->size;
+        words->size += (size_t)sprintf(copy, "--%s", command->argv[++i]) + 1;
+        command->argv[to++] = copy;
+    }
+    command->argc = to;
+    return FATHOM_OK;
 }
 
 fathom_status command_dispatch(struct command *command, const char *name,

@@ -23,6 +23,7 @@ struct command {
 fathom_status command_bench(struct command *command);
 fathom_status command_data(struct command *command);
 fathom_status command_eval(struct command *command);
+fathom_status command_extend(struct command *command);
 fathom_status command_generate(struct command *command);
 fathom_status command_init(struct command *command);
 fathom_status command_inspect(struct command *command);
@@ -42,6 +43,10 @@ fathom_status command_bench_train(struct command *command);
 fathom_status command_options(struct command *command, const struct option_table *table,
                               void *values, struct option_given *given, int *positionals,
                               bool *is_done);
+
+/* "--set key=value" becomes "--key=value", for commands with recipes. The new words live in
+ * `words`, which outlives argv. */
+fathom_status command_rewrite_set(struct command *command, struct text *words);
 
 /* A member of a command with sub-words: the word argv[0] picks. */
 struct subcommand {

@@ -13,6 +13,7 @@ static const struct subcommand commands[] = {
     {"data", "make, build and look at training data", command_data},
     {"init", "make a model with random weights", command_init},
     {"pretrain", "train a model on token shards", command_pretrain},
+    {"extend", "lengthen a model's context", command_extend},
     {"watch", "follow training runs in the terminal", command_watch},
     {"report", "write a page about training runs", command_report},
     {"generate", "continue a text", command_generate},

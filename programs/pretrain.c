@@ -1,34 +1,7 @@
 /* fathom pretrain */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/memory.h"
 #include "device_options.h"
 #include "train/pretrain.h"
-
-/* "--set key=value" is another spelling of "--key=value". The new words live in `words`. */
-static fathom_status rewrite_set(struct command *command, struct text *words) {
-    struct error *err = command->err;
-    int to = 0;
-    size_t room = 0;
-    for (int i = 0; i < command->argc; i++) room += strlen(command->argv[i]) + 3;
-    TRY(mem_grow((void **)&words->data, 0, room + 1, 1, "arguments", err));
-    words->capacity = room + 1;
-    for (int i = 0; i < command->argc; i++) {
-        char *word = command->argv[i];
-        if (strcmp(word, "--set") != 0) {
-            command->argv[to++] = word;
-            continue;
-        }
-        if (i + 1 == command->argc || !strchr(command->argv[i + 1], '='))
-            RAISE(FATHOM_USAGE, "--set needs key=value");
-        char *copy = words->data + words->size;
-        words->size += (size_t)sprintf(copy, "--%s", command->argv[++i]) + 1;
-        command->argv[to++] = copy;
-    }
-    command->argc = to;
-    return FATHOM_OK;
-}
 
 static fathom_status read_sources(struct command *command, struct pretrain_options *o,
                                   struct option_given *given) {
@@ -45,7 +18,7 @@ fathom_status command_pretrain(struct command *command) {
     struct opened_device opened = {0};
     struct text words = {0};
     bool is_done = false;
-    fathom_status status = rewrite_set(command, &words);
+    fathom_status status = command_rewrite_set(command, &words);
     if (status == FATHOM_OK)
         status = command_options(command, &pretrain_table, &o, &given, NULL, &is_done);
     if (status != FATHOM_OK || is_done) goto out;

@@ -239,6 +239,15 @@ static fathom_status publish(const char *checkpoint, const char *run, bool has_e
     return status;
 }
 
+fathom_status checkpoint_publish(const struct checkpoint *checkpoint, const char *directory,
+                                 struct error *err) {
+    char *ema = NULL;
+    TRY(path_join(&ema, checkpoint->path, ema_directory, err));
+    fathom_status status = publish(checkpoint->path, directory, path_exists(ema), err);
+    mem_free(ema);
+    return status;
+}
+
 static fathom_status remove_old(const struct checkpoint_options *o, struct error *err) {
     struct step_list list = {0};
     const char *run = o->run;

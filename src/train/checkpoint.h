@@ -44,6 +44,9 @@ struct checkpoint {
  * is passed over. Where none can, the error is the newest one's. */
 fathom_status checkpoint_open(struct checkpoint *out, const char *run, int64_t before,
                               struct error *err);
+/* Gives a directory the checkpoint's model files, and its average's, as a run has them. */
+fathom_status checkpoint_publish(const struct checkpoint *checkpoint, const char *directory,
+                                 struct error *err);
 void checkpoint_close(struct checkpoint *checkpoint); /* safe on a zeroed one */
 /* Whether an error of opening or loading a checkpoint means that its files are damaged or missing,
  * so that an older one may be tried. */

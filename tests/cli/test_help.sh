@@ -6,7 +6,7 @@ completion=$(dirname "$(realpath "$0")")/../../programs/completion.bash
 
 # ---- help ----
 for command in "tokenizer train" "tokenizer encode" "tokenizer decode" report watch "data synth" "data build" \
-    "data show" init pretrain report generate logits eval inspect "bench machine" "bench ops" \
+    "data show" init pretrain extend report generate logits eval inspect "bench machine" "bench ops" \
     "bench train" tokenizer data bench; do
     # The words of a command are arguments of their own.
     # shellcheck disable=SC2086
@@ -21,12 +21,12 @@ works "--help" --help
 check "--help shows the usage" says "$out" '^usage: fathom COMMAND'
 listed=$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$out" | sort | tr '\n' ' ')
 check "--help lists the commands that are tested here" \
-    test "$listed" = "bench data eval generate init inspect logits pretrain report tokenizer watch "
+    test "$listed" = "bench data eval extend generate init inspect logits pretrain report tokenizer watch "
 
 # ---- the same for a shell and for man ----
 works "help --words" help --words
 check "help --words lists the commands" \
-    test "$(sort "$out" | tr '\n' ' ')" = "bench data eval generate help init inspect logits pretrain report tokenizer watch "
+    test "$(sort "$out" | tr '\n' ' ')" = "bench data eval extend generate help init inspect logits pretrain report tokenizer watch "
 works "help --words data" help --words data
 check "help --words data lists its commands" test "$(tr '\n' ' ' <"$out")" = "synth build show "
 works "help --words init" help --words init
