@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "format/shard.h"
 #include "model/sizes.h"
+#include "train/document_samples.h"
 #include "train/ema.h"
 #include "train/pretrain.h"
 
@@ -131,13 +132,25 @@ static void print_speed(const struct pretrain_options *o, const struct model *mo
             100 * expected_share, peak * 1e-9, device->isa);
 }
 
+static fathom_status count_samples(const struct pretrain_options *o, const struct shard_set *set,
+                                   int64_t *samples, struct error *err) {
+    struct document_samples documents;
+    *samples = shard_set_samples(set, o->sequence_length);
+    if (!o->whole_documents) return FATHOM_OK;
+    TRY(document_samples_new(&documents, set, o->sequence_length, err));
+    *samples = documents.count;
+    document_samples_free(&documents);
+    return FATHOM_OK;
+}
+
 static fathom_status print_data(const struct pretrain_options *o, const struct model *model,
                                 FILE *out, struct error *err) {
     struct shard_set *set = NULL;
     char tokens[32];
+    int64_t samples = 0;
     TRY(shard_set_open(&set, o->data, SHARD_TRAIN, err));
     fathom_status status = shard_set_check_vocab(set, model->config.vocab, o->data, err);
-    int64_t samples = shard_set_samples(set, o->sequence_length);
+    if (status == FATHOM_OK) status = count_samples(o, set, &samples, err);
     double epochs = samples > 0 ? (double)pretrain_schedule(o).samples / (double)samples : 0;
     if (status == FATHOM_OK)
         fprintf(out, "data              %s tokens, %lld samples: %.2f epochs\n",
