@@ -21,6 +21,8 @@ static const struct option rows[] = {
      "perplexity: windows at once", false, false},
     {"windows", OPTION_INT, AT(windows), 0, 1e15, "0", NULL, "N",
      "perplexity: windows that are measured, from the beginning; 0: all", false, false},
+    {"mtp", OPTION_FLAG, AT(mtp), 0, 0, NULL, NULL, NULL,
+     "perplexity: the MTP modules too, and how often they say what the model will", false, false},
     {"lengths", OPTION_STRING, AT(lengths), 0, 0, "256", NULL, "LIST",
      "needle: lengths of the texts in tokens, such as 256,2048", false, false},
     {"depths", OPTION_STRING, AT(depths), 0, 0, "0,25,50,75,100", NULL, "LIST",
@@ -46,18 +48,34 @@ static const struct option_table table = {
     rows,
     sizeof rows / sizeof rows[0]};
 
+static void print_json(FILE *out, const struct perplexity *p, double rate) {
+    fprintf(out,
+            "{\"task\": \"perplexity\", \"tokens\": %lld, \"nats_per_token\": %.6f, "
+            "\"perplexity\": %.4f, \"bits_per_byte\": %.6f, \"tokens_per_second\": %.1f",
+            (long long)p->tokens, p->nats, exp(p->nats), p->bits_per_byte, rate);
+    for (int64_t k = 0; k < p->mtp_modules; k++)
+        fprintf(out, "%s{\"tokens\": %lld, \"nats_per_token\": %.6f, \"agreement\": %.6f}%s",
+                k == 0 ? ", \"mtp\": [" : ", ", (long long)p->mtp[k].tokens, p->mtp[k].nats,
+                p->mtp[k].agreement, k + 1 == p->mtp_modules ? "]" : "");
+    fputs("}\n", out);
+}
+
 static void print_result(FILE *out, const struct perplexity *p, bool as_json) {
     double rate = (double)p->tokens / p->seconds;
-    if (as_json)
+    if (as_json) {
+        print_json(out, p, rate);
+        return;
+    }
+    fprintf(out,
+            "%lld tokens: %.4f nats per token (perplexity %.2f), %.4f bits per byte, %.0f "
+            "tokens/s\n",
+            (long long)p->tokens, p->nats, exp(p->nats), p->bits_per_byte, rate);
+    for (int64_t k = 0; k < p->mtp_modules; k++)
         fprintf(out,
-                "{\"task\": \"perplexity\", \"tokens\": %lld, \"nats_per_token\": %.6f, "
-                "\"perplexity\": %.4f, \"bits_per_byte\": %.6f, \"tokens_per_second\": %.1f}\n",
-                (long long)p->tokens, p->nats, exp(p->nats), p->bits_per_byte, rate);
-    else
-        fprintf(out,
-                "%lld tokens: %.4f nats per token (perplexity %.2f), %.4f bits per byte, %.0f "
-                "tokens/s\n",
-                (long long)p->tokens, p->nats, exp(p->nats), p->bits_per_byte, rate);
+                "MTP module %lld, %lld tokens: %.4f nats per token; %.1f%% are the model's own "
+                "choice\n",
+                (long long)(k + 1), (long long)p->mtp[k].tokens, p->mtp[k].nats,
+                100 * p->mtp[k].agreement);
 }
 
 static fathom_status eval_perplexity(struct command *command, const struct eval_options *o,
@@ -66,7 +84,7 @@ static fathom_status eval_perplexity(struct command *command, const struct eval_
     struct model *model = NULL;
     struct shard_set *set = NULL;
     struct perplexity result;
-    const struct perplexity_options options = {o->length, o->micro, o->windows};
+    const struct perplexity_options options = {o->length, o->micro, o->windows, o->mtp};
     if (!o->data) RAISE(FATHOM_USAGE, "eval --task perplexity needs --data DIR: token shards");
     fathom_status status = model_open(&model, device, o->model, 0, err);
     if (status == FATHOM_OK)

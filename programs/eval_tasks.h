@@ -10,7 +10,7 @@ struct eval_options {
     char *model, *data, *isa, *lengths, *depths, *svg;
     int task, split;
     int64_t length, micro, windows, trials, others, seed, threads;
-    bool json;
+    bool json, mtp;
 };
 
 fathom_status eval_needle(struct command *command, const struct eval_options *options,

@@ -31,7 +31,8 @@ static fathom_status measure_pass(struct measure *m, struct run_bytes *bytes,
         m->sequences[i] = (struct sequence){.tokens = m->tokens, .count = length};
 
     const struct train_batch_options batch_options = {.modules = model->config.mtp_modules,
-                                                      .vocab = model->config.vocab};
+                                                      .vocab = model->config.vocab,
+                                                      .wants_top = options->wants_top};
     struct stream stream;
     struct train_batch batch;
     struct arena device, kept, scratch;

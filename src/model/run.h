@@ -17,6 +17,7 @@ struct run_options {
     int64_t recompute_layers; /* so many layers from the first, MTP modules last, are computed
                                  again whole; RECOMPUTE_LAYER: all */
     double balance_coef;      /* of the sum over sequences and MoE layers of the balance loss */
+    bool wants_top;           /* run_measure: the batch will ask for the likeliest tokens */
     bool only_measures;       /* no backward follows: expert loads are not counted */
     int64_t head_chunk;       /* rows of logits that exist at a time; 0: 256 */
     const struct layer_saved *routing; /* as in struct pass: finite differences, routing replay */
