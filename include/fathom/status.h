@@ -20,6 +20,7 @@ typedef enum fathom_status {
     FATHOM_INTERRUPTED, /* SIGINT or SIGTERM; what was done is saved */
     FATHOM_NOT_FINITE,  /* a NaN or infinity where the computation needs a number */
     FATHOM_DEVICE,      /* a device or kernel failed */
+    FATHOM_PEER,        /* another rank of the run failed; the text names it and its reason */
 } fathom_status;
 
 #ifdef __cplusplus

@@ -64,6 +64,7 @@ const char *status_name(fathom_status status) {
     case FATHOM_INTERRUPTED: return "interrupted";
     case FATHOM_NOT_FINITE: return "not finite";
     case FATHOM_DEVICE: return "device";
+    case FATHOM_PEER: return "another rank";
     }
     return "unknown";
 }
