@@ -50,22 +50,29 @@ int64_t ops_norm_partials(const struct tensor *tensors, int64_t count) {
     return total;
 }
 
-double ops_norm(struct stream *stream, const struct op_norm *op) {
+void ops_norm_chunks(struct stream *stream, struct tensor x, double *partial) {
     const struct check check = {stream, "norm"};
-    const int64_t total = ops_norm_partials(op->tensors, op->count);
-    double *partial = op->partial;
-    for (int64_t i = 0; i < op->count && !stream_failed(stream); i++) {
-        struct tensor x = op->tensors[i];
-        check_contiguous(&check, "a tensor", x);
-        if (tensor_count(x) == 0) continue;
-        x = tensor_reshape(x, tensor_count(x));
-        ops_sumsq(stream, &(struct op_sumsq){.partial = partial, .x = x});
-        partial += chunks(x.cols);
-    }
-    stream_download(stream, op->host, op->partial, (size_t)total * sizeof(double));
+    if (stream_failed(stream)) return;
+    check_contiguous(&check, "a tensor", x);
+    if (tensor_count(x) == 0) return;
+    ops_sumsq(stream,
+              &(struct op_sumsq){.partial = partial, .x = tensor_reshape(x, tensor_count(x))});
+}
+
+double ops_norm_total(struct stream *stream, const double *partial, double *host, int64_t count) {
+    stream_download(stream, host, partial, (size_t)count * sizeof(double));
     stream->device->driver->wait(stream);
     if (stream_failed(stream)) return 0;
     double sum = 0;
-    for (int64_t i = 0; i < total; i++) sum += op->host[i];
+    for (int64_t i = 0; i < count; i++) sum += host[i];
     return sqrt(sum);
+}
+
+double ops_norm(struct stream *stream, const struct op_norm *op) {
+    double *partial = op->partial;
+    for (int64_t i = 0; i < op->count; i++) {
+        ops_norm_chunks(stream, op->tensors[i], partial);
+        partial += chunks(tensor_count(op->tensors[i]));
+    }
+    return ops_norm_total(stream, op->partial, op->host, ops_norm_partials(op->tensors, op->count));
 }

@@ -10,6 +10,11 @@ void ops_adamw(struct stream *stream, const struct op_adamw *op);
 void ops_lerp(struct stream *stream, const struct op_lerp *op);
 void ops_sumsq(struct stream *stream, const struct op_sumsq *op);
 
+/* The two halves of ops_norm, for tensors that lie on several ranks: chunk sums of one tensor, and
+ * the norm from all `count` of them, which lie one behind the other. */
+void ops_norm_chunks(struct stream *stream, struct tensor x, double *partial);
+double ops_norm_total(struct stream *stream, const double *partial, double *host, int64_t count);
+
 /* sqrt(sum of squares) over a list of tensors. Each tensor is cut into chunks of SUMSQ_CHUNK
  * elements from its beginning, and the chunks' sums are added in the order of the list, in double:
  * the result does not depend on who holds which chunk. */

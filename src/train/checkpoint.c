@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/files.h"
+#include "train/moments.h"
 
 /* Files that make a model directory complete beside config.json and the weights. */
 static const char *const carried_files[] = {"tokenizer.json", "tokenizer_config.json",
@@ -301,7 +302,7 @@ static fathom_status state_declare(struct state_save *s, struct error *err) {
             const int64_t shape[] = {p->rows, p->cols};
             if (!param_is_trained(p)) continue;
             moment_name(p, second, name);
-            const enum dtype dtype = optimizer_moment(s->optimizer, p, second).dtype;
+            const enum dtype dtype = optimizer_moment(s->optimizer, p, second, NULL).dtype;
             TRY(state_writer_declare(s->writer, name, dtype, 2, shape, err));
         }
     }
@@ -335,7 +336,7 @@ static fathom_status state_put(struct state_save *s, struct error *err) {
             char name[TENSOR_NAME_MAX + 8];
             if (!param_is_trained(p)) continue;
             moment_name(p, second, name);
-            TRY(fetch(&s->stream, optimizer_moment(s->optimizer, p, second), s->buffer, err));
+            TRY(moments_fetch(s->optimizer, i, second, s->buffer, &s->stream, err));
             TRY(state_writer_put(s->writer, name, 0, s->buffer, param_count(p), err));
         }
     }
@@ -404,8 +405,9 @@ static fathom_status fill_directory(const struct checkpoint_options *options,
     return save_state(t, directory, info, options->options_json, err);
 }
 
-fathom_status checkpoint_save(const struct checkpoint_options *options, const struct trained *t,
-                              const struct state_info *info, struct error *err) {
+static fathom_status write_checkpoint(const struct checkpoint_options *options,
+                                      const struct trained *t, const struct state_info *info,
+                                      struct error *err) {
     char *path = NULL, *temporary = NULL;
     fathom_status status = step_path(&path, options->run, info->step, err);
     if (status == FATHOM_OK) status = directory_begin(&temporary, path, true, err);
@@ -420,6 +422,15 @@ fathom_status checkpoint_save(const struct checkpoint_options *options, const st
     if (status == FATHOM_OK) status = remove_old(options, err);
     mem_free(path);
     return status;
+}
+
+fathom_status checkpoint_save(const struct checkpoint_options *options, const struct trained *t,
+                              const struct state_info *info, struct error *err) {
+    const struct comm *comm = t->optimizer->zero.comm;
+    struct stream stream;
+    stream_init(&stream, t->model->device);
+    if (comm && comm->rank > 0) return moments_serve(t->optimizer, &stream, err);
+    return moments_end(t->optimizer, write_checkpoint(options, t, info, err), &stream, err);
 }
 
 /* ---- loading ---- */
@@ -464,11 +475,13 @@ static fathom_status load_moments(const struct state *state, struct optimizer *o
             char name[TENSOR_NAME_MAX + 8];
             if (!param_is_trained(p)) continue;
             moment_name(p, second, name);
-            struct tensor moment = optimizer_moment(optimizer, p, second);
+            int64_t first = 0;
+            struct tensor moment = optimizer_moment(optimizer, p, second, &first);
             TRY(state_verify_tensor(state, name, err));
-            TRY(state_read(state, name, moment.dtype, 0, param_count(p), buffer, err));
+            if (moment.cols == 0) continue;
+            TRY(state_read(state, name, moment.dtype, first, moment.cols, buffer, err));
             stream_upload(stream, moment.data, buffer,
-                          (size_t)param_count(p) * dtype_size(moment.dtype));
+                          (size_t)moment.cols * dtype_size(moment.dtype));
         }
     }
     return stream_check(stream, err);

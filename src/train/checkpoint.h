@@ -27,7 +27,9 @@ struct trained {
     struct ema *ema; /* NULL: none is kept */
 };
 
-/* Saves what is trained after info->step steps, then removes old checkpoints. */
+/* Saves what is trained after info->step steps, then removes old checkpoints. Collective over the
+ * optimizer's ranks: rank 0 writes, the files are those of one rank, and its outcome is all ranks'.
+ */
 fathom_status checkpoint_save(const struct checkpoint_options *options,
                               const struct trained *trained, const struct state_info *info,
                               struct error *err);
@@ -55,8 +57,9 @@ bool checkpoint_is_damage(fathom_status status);
  * that they are neither resumed from nor counted again. */
 fathom_status checkpoint_set_aside(const char *run, int64_t step, struct error *err);
 
-/* Loads weights, router biases, moments, update counts and the average; every tensor is compared
- * with its checksum. The caller reads step, data position and options from the state. */
+/* Loads weights, router biases, the moments of the own shard, update counts and the average; every
+ * tensor is compared with its checksum. Not collective. The caller reads step, data position and
+ * options from the state. */
 fathom_status checkpoint_load(const struct checkpoint *checkpoint, const struct trained *trained,
                               struct error *err);
 

@@ -16,8 +16,10 @@ enum dtype optimizer_moment_dtype(const struct optimizer_options *options, enum 
     return options->has_bf16_moments ? DTYPE_BF16 : compute;
 }
 
-size_t optimizer_bytes(const struct param_list *list, enum dtype moments) {
-    int64_t elements = list->group_size[GROUP_DENSE] + list->group_size[GROUP_EXPERT];
+size_t optimizer_bytes(const struct param_list *list, const struct comm *comm, enum dtype moments) {
+    int64_t elements = 0;
+    for (int group = 0; group < GROUP_STATE; group++)
+        elements += shard_count(zero_shard(list->group_size[group], comm));
     return 2 * (size_t)elements * dtype_size(moments) + (size_t)all_partials(list) * sizeof(double);
 }
 
@@ -48,13 +50,14 @@ static void ranges_fill(struct optimizer *o) {
     }
 }
 
-static fathom_status optimizer_fill(struct optimizer *o, struct error *err) {
+static fathom_status optimizer_fill(struct optimizer *o, struct comm *comm, struct error *err) {
     struct device *device = o->model->device;
     const struct param_list *list = &o->model->params;
     struct stream stream;
+    TRY(zero_init(&o->zero, list, comm, err));
     stream_init(&stream, device);
     for (int group = 0; group < GROUP_STATE; group++) {
-        size_t bytes = (size_t)list->group_size[group] *
+        size_t bytes = (size_t)shard_count(o->zero.own[group]) *
                        dtype_size(optimizer_moment_dtype(&o->options, device->compute));
         TRY(device_allocate(device, &o->m[group], bytes, "the optimizer's moments", err));
         TRY(device_allocate(device, &o->v[group], bytes, "the optimizer's moments", err));
@@ -74,14 +77,14 @@ static fathom_status optimizer_fill(struct optimizer *o, struct error *err) {
     return stream_check(&stream, err);
 }
 
-fathom_status optimizer_new(struct optimizer **out, struct model *model,
+fathom_status optimizer_new(struct optimizer **out, struct model *model, struct comm *comm,
                             const struct optimizer_options *options, struct error *err) {
     struct optimizer *o = NULL;
     *out = NULL;
     TRY(MEM_NEW(&o, 1, "the optimizer", err));
     o->model = model;
     o->options = *options;
-    fathom_status status = optimizer_fill(o, err);
+    fathom_status status = optimizer_fill(o, comm, err);
     if (status != FATHOM_OK)
         optimizer_free(o);
     else
@@ -95,6 +98,7 @@ void optimizer_free(struct optimizer *o) {
         device_release(o->model->device, o->m[group]);
         device_release(o->model->device, o->v[group]);
     }
+    zero_free(&o->zero);
     device_release(o->model->device, o->partial);
     mem_free(o->partial_host);
     mem_free(o->ranges);
@@ -115,26 +119,40 @@ static struct tensor flat_moment(const struct optimizer *o, void *block, int64_t
     return flat_of(block, dtype, offset, count);
 }
 
-static double norm_of(struct optimizer *o, struct stream *stream, const struct tensor *tensors,
-                      int64_t count) {
-    return ops_norm(stream, &(struct op_norm){.tensors = tensors,
-                                              .count = count,
-                                              .partial = o->partial,
-                                              .host = o->partial_host});
+void optimizer_sum_grads(struct optimizer *o, struct stream *stream) {
+    for (int group = 0; group < GROUP_STATE; group++)
+        zero_sum(&o->zero, stream, (enum param_group)group, o->model->grads[group],
+                 o->model->device->compute);
 }
 
 fathom_status optimizer_grad_norm(struct optimizer *o, struct stream *stream, double *norm,
                                   struct error *err) {
-    struct tensor groups[GROUP_STATE];
-    for (int group = 0; group < GROUP_STATE; group++)
-        groups[group] = flat(o, o->model->grads[group], 0, o->model->params.group_size[group]);
-    *norm = norm_of(o, stream, groups, GROUP_STATE);
+    double *partial = o->partial;
+    for (int group = 0; group < GROUP_STATE; group++) {
+        const struct shard own = o->zero.own[group];
+        const struct tensor all =
+            flat(o, o->model->grads[group], 0, o->model->params.group_size[group]);
+        ops_norm_chunks(stream, tensor_cols(all, own.begin, shard_count(own)),
+                        partial + own.begin / SUMSQ_CHUNK);
+        zero_gather_chunks(&o->zero, stream, (enum param_group)group, partial);
+        partial += ops_norm_partials(&all, 1);
+    }
+    *norm = ops_norm_total(stream, o->partial, o->partial_host, partial - o->partial);
     return stream_check(stream, err);
 }
 
+/* Where a parameter lies in the own shard, as elements of its group. */
+static struct shard held_part(const struct optimizer *o, const struct param *p) {
+    const struct shard whole = {p->offset, p->offset + param_count(p)};
+    return shard_overlap(whole, o->zero.own[p->group]);
+}
+
 bool optimizer_grad_is_finite(struct optimizer *o, struct stream *stream, const struct param *p) {
-    const struct tensor grad = flat(o, o->model->grads[p->group], p->offset, param_count(p));
-    return isfinite(norm_of(o, stream, &grad, 1));
+    const struct shard held = held_part(o, p);
+    const struct tensor grad = flat(o, o->model->grads[p->group], held.begin, shard_count(held));
+    return isfinite(ops_norm(
+        stream, &(struct op_norm){
+                    .tensors = &grad, .count = 1, .partial = o->partial, .host = o->partial_host}));
 }
 
 static int64_t steps_of(const struct optimizer *o, const struct optimizer_range *r) {
@@ -173,14 +191,17 @@ void optimizer_update(struct optimizer *o, struct stream *stream, double learnin
         const struct optimizer_range *r = &o->ranges[i], *last = NULL;
         end = alike_until(o, i, loads);
         last = &o->ranges[end - 1];
-        if (!is_touched(r, loads)) continue;
-        int64_t count = last->offset + last->count - r->offset;
+        const struct shard own = o->zero.own[r->group];
+        const struct shard part =
+            shard_overlap((struct shard){r->offset, last->offset + last->count}, own);
+        const int64_t count = shard_count(part);
+        if (!is_touched(r, loads) || count == 0) continue;
         double steps = (double)steps_of(o, r);
         ops_adamw(stream, &(struct op_adamw){
-                              .p = flat(o, o->model->weights[r->group], r->offset, count),
-                              .g = flat(o, o->model->grads[r->group], r->offset, count),
-                              .m = flat_moment(o, o->m[r->group], r->offset, count),
-                              .v = flat_moment(o, o->v[r->group], r->offset, count),
+                              .p = flat(o, o->model->weights[r->group], part.begin, count),
+                              .g = flat(o, o->model->grads[r->group], part.begin, count),
+                              .m = flat_moment(o, o->m[r->group], part.begin - own.begin, count),
+                              .v = flat_moment(o, o->v[r->group], part.begin - own.begin, count),
                               .lr = learning_rate,
                               .beta1 = options->beta1,
                               .beta2 = options->beta2,
@@ -191,12 +212,15 @@ void optimizer_update(struct optimizer *o, struct stream *stream, double learnin
                               .correction2 = 1 - pow(options->beta2, steps),
                           });
     }
+    for (int group = 0; group < GROUP_STATE; group++)
+        zero_gather(&o->zero, stream, (enum param_group)group, o->model->weights[group],
+                    o->model->device->compute);
 }
 
-struct tensor optimizer_moment(const struct optimizer *o, const struct param *p, bool is_second) {
-    void *const *blocks = is_second ? o->v : o->m;
-    struct tensor moment = flat_moment(o, blocks[p->group], p->offset, param_count(p));
-    moment.rows = p->rows;
-    moment.cols = moment.stride = p->cols;
-    return moment;
+struct tensor optimizer_moment(const struct optimizer *o, const struct param *p, bool is_second,
+                               int64_t *first) {
+    const struct shard held = held_part(o, p);
+    if (first) *first = held.begin - p->offset;
+    return flat_moment(o, is_second ? o->v[p->group] : o->m[p->group],
+                       held.begin - o->zero.own[p->group].begin, shard_count(held));
 }

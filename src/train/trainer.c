@@ -25,8 +25,9 @@ static struct run_options run_options_of(const struct trainer_options *options) 
 fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
                               const struct trainer_options *options, struct error *err) {
     const struct run_options run_options = run_options_of(options);
-    bytes->moments = optimizer_bytes(
-        &model->params, optimizer_moment_dtype(&options->optimizer, model->device->compute));
+    bytes->moments =
+        optimizer_bytes(&model->params, options->comm,
+                        optimizer_moment_dtype(&options->optimizer, model->device->compute));
     return run_measure(&bytes->run, model, options->micro_sequences, options->sequence_length,
                        &run_options, err);
 }
@@ -51,12 +52,13 @@ static fathom_status trainer_fill(struct trainer *t, const struct trainer_option
         RAISE(FATHOM_UNSUPPORTED, "the model has %lld MTP modules; training takes at most %d",
               (long long)model->config.mtp_modules, TRAINER_MAX_MTP);
     TRY(trainer_measure(&bytes, model, options, err));
-    TRY(optimizer_new(&t->optimizer, t->model, &options->optimizer, err));
+    TRY(optimizer_new(&t->optimizer, t->model, options->comm, &options->optimizer, err));
     TRY(run_new(&t->run, model, err));
     TRY(arena_new(&t->host, bytes.run.host, "a batch", err));
     TRY(take_arena(t, &t->device_arena, 0, bytes.run.device, "a batch", err));
     TRY(take_arena(t, &t->kept, 1, bytes.run.kept, "activations", err));
     TRY(take_arena(t, &t->scratch, 2, bytes.run.scratch, "scratch memory", err));
+    t->comm = options->comm;
     t->run_options = run_options_of(options);
     t->logp_count = options->micro_sequences * options->sequence_length;
     TRY(MEM_NEW(&t->logp, t->logp_count, "log-probabilities", err));
@@ -181,6 +183,28 @@ fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *seq
 
 /* ---- its end ---- */
 
+/* Losses and loads of the whole step on every rank, its gradients in the shards. */
+static void sum_over_ranks(struct trainer *t) {
+    double sums[2 + TRAINER_MAX_MTP] = {t->sum_main, t->sum_balance};
+    struct comm_op op = {.kind = COMM_ALL_REDUCE, .from = sums, .to = sums};
+    if (!t->comm) return;
+    memcpy(sums + 2, t->sum_mtp, sizeof t->sum_mtp);
+    op.dtype = DTYPE_F64;
+    op.on_host = true;
+    op.count = 2 + TRAINER_MAX_MTP;
+    comm_run(t->comm, &t->stream, &op);
+    t->sum_main = sums[0];
+    t->sum_balance = sums[1];
+    memcpy(t->sum_mtp, sums + 2, sizeof t->sum_mtp);
+    op = (struct comm_op){.kind = COMM_ALL_REDUCE,
+                          .dtype = DTYPE_I32,
+                          .from = t->model->loads_block,
+                          .to = t->model->loads_block,
+                          .count = t->model->loads_count};
+    comm_run(t->comm, &t->stream, &op);
+    optimizer_sum_grads(t->optimizer, &t->stream);
+}
+
 static void fill_losses(const struct trainer *t, struct step_metrics *metrics) {
     int64_t modules = t->model->config.mtp_modules;
     metrics->loss_main = t->sum_main / (double)t->totals.tokens;
@@ -193,26 +217,46 @@ static void fill_losses(const struct trainer *t, struct step_metrics *metrics) {
         metrics->loss_main + t->weights.mtp * metrics->loss_mtp + metrics->loss_balance;
 }
 
+/* The first parameter of the list whose gradient is not finite on any rank; the list's count where
+ * there is none. */
+static int64_t first_bad_gradient(struct trainer *t) {
+    const struct param_list *list = &t->model->params;
+    int64_t left = list->count; /* from the first bad one to the end */
+    for (; left > 0; left--) {
+        const struct param *p = &list->items[list->count - left];
+        if (param_is_trained(p) && !optimizer_grad_is_finite(t->optimizer, &t->stream, p)) break;
+    }
+    if (t->comm)
+        comm_run(t->comm, &t->stream,
+                 &(struct comm_op){.kind = COMM_ALL_REDUCE,
+                                   .dtype = DTYPE_I64,
+                                   .reduction = COMM_MAX,
+                                   .on_host = true,
+                                   .from = &left,
+                                   .to = &left,
+                                   .count = 1});
+    return list->count - left;
+}
+
 /* Says which parameter's gradient is not finite. */
 static fathom_status name_bad_gradient(struct trainer *t, const struct step_metrics *metrics,
                                        struct error *err) {
     const struct param_list *list = &t->model->params;
-    for (int64_t i = 0; i < list->count; i++) {
-        const struct param *p = &list->items[i];
-        char name[TENSOR_NAME_MAX];
-        if (!param_is_trained(p)) continue;
-        if (optimizer_grad_is_finite(t->optimizer, &t->stream, p)) continue;
-        param_name(p, name);
-        RAISE(FATHOM_NOT_FINITE, "loss %g, gradient norm %g: the gradient of %s is not finite",
-              metrics->loss_total, metrics->grad_norm, name);
-    }
-    RAISE(FATHOM_NOT_FINITE, "loss %g, gradient norm %g, though every gradient is finite",
-          metrics->loss_total, metrics->grad_norm);
+    const int64_t bad = first_bad_gradient(t);
+    char name[TENSOR_NAME_MAX];
+    TRY(stream_check(&t->stream, err));
+    if (bad == list->count)
+        RAISE(FATHOM_NOT_FINITE, "loss %g, gradient norm %g, though every gradient is finite",
+              metrics->loss_total, metrics->grad_norm);
+    param_name(&list->items[bad], name);
+    RAISE(FATHOM_NOT_FINITE, "loss %g, gradient norm %g: the gradient of %s is not finite",
+          metrics->loss_total, metrics->grad_norm, name);
 }
 
 fathom_status trainer_finish(struct trainer *t, double learning_rate, double bias_speed,
                              struct step_metrics *metrics, struct error *err) {
     *metrics = (struct step_metrics){.learning_rate = learning_rate};
+    sum_over_ranks(t);
     fill_losses(t, metrics);
     TRY(optimizer_grad_norm(t->optimizer, &t->stream, &metrics->grad_norm, err));
     if (!isfinite(metrics->loss_total) || !isfinite(metrics->grad_norm))

@@ -10,7 +10,13 @@
  *   balance alpha * mean over sequences of the sum over MoE layers of the sequence-wise loss
  * After the update the router bias moves by bias_speed * sign(mean load - load) from the counts of
  * the whole step (auxiliary-loss-free balancing). Arenas have the measured size; nothing is
- * allocated in a step. */
+ * allocated in a step.
+ *
+ * With data-parallel ranks (options.comm) each rank has a trainer and a model of its own, the
+ * models alike. All begin with the totals of the whole step, each accumulates its share of the
+ * micro-batches (none is a share too), and all finish: losses, loads and metrics are those of the
+ * whole step on every rank, and so are the outcome and the weights, bit for bit. Optimizer state is
+ * sharded: train/zero.h. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
@@ -45,6 +51,7 @@ struct step_metrics {
 
 struct trainer {
     struct model *model;
+    struct comm *comm; /* NULL: one rank */
     struct optimizer *optimizer;
     struct run *run;
     struct run_options run_options;
@@ -68,6 +75,9 @@ struct trainer_options {
     double balance_alpha;
     int64_t micro_sequences; /* the largest micro-batch: this many sequences */
     int64_t sequence_length; /* of this many predictions */
+    /* The data-parallel ranks; NULL: one. The caller's; trainer_measure reads rank and size only.
+     */
+    struct comm *comm;
 };
 /* Bytes that a trainer takes beside the model: moments and arenas. model may be dry. */
 struct trainer_bytes {
@@ -92,8 +102,8 @@ fathom_status trainer_accumulate(struct trainer *trainer, const struct sequence 
  * shared, the gradients and loads are not touched. */
 fathom_status trainer_measure_loss(struct trainer *trainer, const struct sequence *sequences,
                                    int64_t count, double *sum, struct error *err);
-/* FATHOM_NOT_FINITE, with the weights untouched, when a loss or gradient is not a number: the text
- * names the first bad tensor. */
+/* Collective over the ranks. FATHOM_NOT_FINITE, with the weights untouched, when a loss or gradient
+ * is not a number: the text names the first bad tensor. */
 fathom_status trainer_finish(struct trainer *trainer, double learning_rate, double bias_speed,
                              struct step_metrics *metrics, struct error *err);
 

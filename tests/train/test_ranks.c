@@ -1,0 +1,411 @@
+/* The trainer on several data-parallel ranks against one: losses, norms, weights, checkpoints. The
+ * model's groups have several chunks each, so that every rank has a shard. */
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "comm/loopback.h"
+#include "harness.h"
+#include "train/checkpoint.h"
+#include "train/trainer.h"
+
+static const char config_json[] =
+    "{\"model_type\": \"deepseek_v3\", \"vocab_size\": 512, \"hidden_size\": 128, "
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 96, "
+    "\"moe_intermediate_size\": 64, \"qk_nope_head_dim\": 16, \"qk_rope_head_dim\": 8, "
+    "\"v_head_dim\": 16, \"q_lora_rank\": 24, \"kv_lora_rank\": 32, \"n_routed_experts\": 8, "
+    "\"n_shared_experts\": 1, \"num_experts_per_tok\": 2, \"n_group\": 2, \"topk_group\": 1, "
+    "\"first_k_dense_replace\": 1, \"num_nextn_predict_layers\": 1, \"bos_token_id\": 0, "
+    "\"eos_token_id\": 1}";
+
+/* For sweeps, which take many runs. */
+static const char small_json[] =
+    "{\"model_type\": \"deepseek_v3\", \"vocab_size\": 512, \"hidden_size\": 16, "
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 16, "
+    "\"moe_intermediate_size\": 16, \"qk_nope_head_dim\": 8, \"qk_rope_head_dim\": 4, "
+    "\"v_head_dim\": 8, \"q_lora_rank\": 8, \"kv_lora_rank\": 8, \"n_routed_experts\": 4, "
+    "\"n_shared_experts\": 1, \"num_experts_per_tok\": 2, \"n_group\": 2, \"topk_group\": 1, "
+    "\"first_k_dense_replace\": 1, \"num_nextn_predict_layers\": 1, \"bos_token_id\": 0, "
+    "\"eos_token_id\": 1}";
+
+enum { STEPS = 10, BATCH = 8, MICRO = 2, LENGTH = 12, MOST_RANKS = 4 };
+
+/* A run: what its ranks do, and what they leave. */
+struct trial {
+    const char *config;
+    int steps;
+    bool is_all_on_0;   /* rank 0 takes every micro-batch */
+    int64_t bad_at;     /* a weight of the last layer that is no number in the first step; -1 */
+    const char *save;   /* a directory for checkpoints; NULL: none */
+    bool is_resumed;    /* from the newest of them */
+    int64_t first_step; /* of the samples' order */
+    struct step_metrics metrics[STEPS]; /* of rank 0 */
+    double violations[STEPS];
+    uint64_t weights[MOST_RANKS], biases[MOST_RANKS];
+    fathom_status outcomes[MOST_RANKS];
+    char texts[MOST_RANKS][ERROR_TEXT_MAX];
+};
+
+struct rank {
+    struct trial *trial;
+    struct comm *comm; /* NULL: the only one */
+    struct model *model;
+    struct trainer *trainer;
+};
+
+static fathom_status train_micro_batch(struct rank *r, int64_t step, int64_t first,
+                                       struct error *err) {
+    int32_t tokens[MICRO][LENGTH + 1];
+    struct sequence sequences[MICRO];
+    for (int64_t i = 0; i < MICRO; i++) {
+        const struct rng_key key = {5, RNG_TEST, (uint64_t)(step * BATCH + first + i)};
+        for (uint64_t at = 0; at <= LENGTH; at++)
+            tokens[i][at] = (int32_t)rng_below(key, at, 1 + (uint64_t)(first + i) * 60);
+        sequences[i] = (struct sequence){.tokens = tokens[i], .count = LENGTH};
+    }
+    return trainer_accumulate(r->trainer, sequences, MICRO, err);
+}
+
+static bool is_mine(const struct rank *r, int64_t micro_batch) {
+    if (!r->comm) return true;
+    if (r->trial->is_all_on_0) return r->comm->rank == 0;
+    return micro_batch * r->comm->size / (BATCH / MICRO) == r->comm->rank;
+}
+
+static fathom_status take_step(struct rank *r, int64_t step, struct step_metrics *metrics,
+                               struct error *err) {
+    const struct step_totals totals = step_totals_of(BATCH, LENGTH, 1);
+    trainer_begin(r->trainer, &totals, &(struct step_weights){.mtp = 0.3, .balance = 1e-3});
+    for (int64_t k = 0; k < BATCH / MICRO; k++)
+        if (is_mine(r, k)) TRY(train_micro_batch(r, step, k * MICRO, err));
+    return trainer_finish(r->trainer, 1e-3, 1e-3, metrics, err);
+}
+
+static uint64_t hash_of_weights(const struct model *model, bool is_state) {
+    uint64_t hash = 0;
+    for (int64_t i = 0; i < model->params.count; i++) {
+        const struct param *p = &model->params.items[i];
+        const struct tensor w = model_weight(model, p);
+        if (param_is_trained(p) == is_state) continue;
+        hash = hash * 31 + hash_bytes(w.data, (size_t)tensor_count(w) * dtype_size(w.dtype));
+    }
+    return hash;
+}
+
+static struct checkpoint_options save_options(const struct trial *trial) {
+    return (struct checkpoint_options){
+        .run = trial->save, .files_from = trial->save, .options_json = "{}", .keep = 100};
+}
+
+static fathom_status resume(struct rank *r, struct error *err) {
+    struct checkpoint checkpoint = {0};
+    TRY(checkpoint_open(&checkpoint, r->trial->save, INT64_MAX, err));
+    fathom_status status =
+        checkpoint_load(&checkpoint, &(struct trained){r->model, r->trainer->optimizer, NULL}, err);
+    checkpoint_close(&checkpoint);
+    return status;
+}
+
+static fathom_status run_steps(struct rank *r, struct error *err) {
+    struct trial *trial = r->trial;
+    const int own = r->comm ? r->comm->rank : 0;
+    if (trial->bad_at >= 0) {
+        const struct param *p = param_find(&r->model->params, TENSOR_O, 1, -1);
+        ((float *)model_weight(r->model, p).data)[trial->bad_at] = NAN;
+    }
+    if (trial->is_resumed) TRY(resume(r, err));
+    for (int64_t step = 0; step < trial->steps; step++) {
+        struct step_metrics metrics;
+        TRY(take_step(r, trial->first_step + step, &metrics, err));
+        if (own > 0) continue;
+        trial->metrics[step] = metrics;
+        trial->violations[step] = metrics.max_violation[0];
+    }
+    if (!trial->save || trial->is_resumed) return FATHOM_OK;
+    const struct checkpoint_options options = save_options(trial);
+    const struct state_info info = {.step = trial->steps};
+    return checkpoint_save(&options, &(struct trained){r->model, r->trainer->optimizer, NULL},
+                           &info, err);
+}
+
+static struct trainer_options trainer_options(struct comm *comm) {
+    return (struct trainer_options){
+        .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1},
+        .balance_alpha = 1e-3,
+        .micro_sequences = MICRO,
+        .sequence_length = LENGTH,
+        .comm = comm};
+}
+
+static fathom_status run_on(struct rank *r, struct device *device, struct error *err) {
+    const struct trainer_options options = trainer_options(r->comm);
+    struct model_config config;
+    const int own = r->comm ? r->comm->rank : 0;
+    TRY(config_parse(&config, r->trial->config, strlen(r->trial->config), "config", err));
+    TRY(model_new(&r->model, device, &config, MODEL_GRADS, err));
+    TRY(model_init(r->model, 1, 0, err));
+    TRY(trainer_new(&r->trainer, r->model, &options, err));
+    fathom_status status = run_steps(r, err);
+    r->trial->weights[own] = hash_of_weights(r->model, false);
+    r->trial->biases[own] = hash_of_weights(r->model, true);
+    r->trial->outcomes[own] = status;
+    if (status != FATHOM_OK) memcpy(r->trial->texts[own], err->text, ERROR_TEXT_MAX);
+    return status;
+}
+
+static fathom_status rank_main(void *arg, struct comm *comm, struct error *err) {
+    struct rank r = {.trial = arg, .comm = comm};
+    struct engine *engine = NULL;
+    struct device *device = NULL;
+    TRY(engine_new(&engine, 1, err));
+    fathom_status status = device_open(&device, engine, "cpu", NULL, err);
+    if (status == FATHOM_OK) status = run_on(&r, device, err);
+    trainer_free(r.trainer);
+    model_free(r.model);
+    device_close(device);
+    engine_free(engine);
+    return status;
+}
+
+/* 0 ranks: the trainer without a communicator. */
+static fathom_status run_trial(struct trial *trial, int ranks, struct error *err) {
+    return ranks == 0 ? rank_main(trial, NULL, err)
+                      : comm_run_loopback(ranks, rank_main, trial, err);
+}
+
+static const struct trial plain = {.config = config_json, .steps = STEPS, .bad_at = -1};
+static struct error err;
+
+/* ---- against one rank ---- */
+
+static void check_near(const struct step_metrics *a, const struct step_metrics *b,
+                       double tolerance) {
+    CHECK_NEAR(a->loss_main / b->loss_main, 1, tolerance);
+    CHECK_NEAR(a->loss_mtp / b->loss_mtp, 1, tolerance);
+    CHECK_NEAR(a->loss_balance / b->loss_balance, 1, tolerance);
+    CHECK_NEAR(a->loss_total / b->loss_total, 1, tolerance);
+    CHECK_NEAR(a->grad_norm / b->grad_norm, 1, tolerance);
+}
+
+static void ranks_train_as_one_does(void) {
+    static const int sizes[] = {1, 2, 4};
+    struct trial one = plain;
+    CHECK_OK(run_trial(&one, 0, &err), &err);
+    CHECK(one.metrics[STEPS - 1].loss_main < 0.97 * one.metrics[0].loss_main);
+    for (int i = 0; i < 3; i++) {
+        struct trial many = plain;
+        CHECK_OK(run_trial(&many, sizes[i], &err), &err);
+        for (int step = 0; step < STEPS; step++) {
+            harness_context("%d ranks, step %d", sizes[i], step);
+            check_near(&many.metrics[step], &one.metrics[step], step == 0 ? 1e-6 : 1e-5);
+            CHECK(many.violations[step] == one.violations[step]);
+        }
+        for (int rank = 0; rank < sizes[i]; rank++) {
+            CHECK(many.weights[rank] == many.weights[0]);
+            CHECK(many.biases[rank] == one.biases[0]);
+        }
+        if (sizes[i] == 1) CHECK(many.weights[0] == one.weights[0]);
+    }
+}
+
+/* Ranks without a share add zeros: all that sharding does is then exact. */
+static void sharding_alone_does_not_change_a_bit(void) {
+    struct trial one = plain;
+    CHECK_OK(run_trial(&one, 0, &err), &err);
+    for (int ranks = 2; ranks <= MOST_RANKS; ranks++) {
+        struct trial many = plain;
+        many.is_all_on_0 = true;
+        harness_context("%d ranks", ranks);
+        CHECK_OK(run_trial(&many, ranks, &err), &err);
+        for (int step = 0; step < STEPS; step++) {
+            CHECK(many.metrics[step].grad_norm == one.metrics[step].grad_norm);
+            CHECK(many.metrics[step].loss_total == one.metrics[step].loss_total);
+        }
+        for (int rank = 0; rank < ranks; rank++) CHECK(many.weights[rank] == one.weights[0]);
+    }
+}
+
+static void a_gradient_that_is_not_finite_is_named_on_every_rank(void) {
+    struct trial one = plain;
+    one.bad_at = 5;
+    CHECK_STATUS(run_trial(&one, 0, &err), FATHOM_NOT_FINITE);
+    CHECK_HAS(err.text, "the gradient of model.");
+    for (int ranks = 2; ranks <= MOST_RANKS; ranks++) {
+        struct trial many = plain;
+        many.bad_at = 5;
+        CHECK_STATUS(run_trial(&many, ranks, &err), FATHOM_NOT_FINITE);
+        for (int rank = 0; rank < ranks; rank++) {
+            CHECK_STATUS(many.outcomes[rank], FATHOM_NOT_FINITE);
+            CHECK_STR(many.texts[rank], one.texts[0]);
+            CHECK(many.weights[rank] == one.weights[0]);
+        }
+    }
+}
+
+/* ---- shards ---- */
+
+static fathom_status measure(struct trainer_bytes *bytes, struct comm *comm) {
+    struct model_config config;
+    struct engine *engine = NULL;
+    struct device *device = NULL;
+    struct model *model = NULL;
+    const struct trainer_options options = trainer_options(comm);
+    CHECK_OK(engine_new(&engine, 1, &err), &err);
+    CHECK_OK(device_open(&device, engine, "cpu", NULL, &err), &err);
+    CHECK_OK(config_parse(&config, config_json, strlen(config_json), "config", &err), &err);
+    CHECK_OK(model_new(&model, device, &config, MODEL_GRADS | MODEL_DRY, &err), &err);
+    fathom_status status = trainer_measure(bytes, model, &options, &err);
+    model_free(model);
+    device_close(device);
+    engine_free(engine);
+    return status;
+}
+
+static void moments_are_divided_among_the_ranks(void) {
+    struct trainer_bytes one;
+    CHECK_OK(measure(&one, NULL), &err);
+    for (int ranks = 2; ranks <= MOST_RANKS; ranks++) {
+        size_t sum = 0, largest = 0;
+        for (int rank = 0; rank < ranks; rank++) {
+            struct trainer_bytes bytes;
+            CHECK_OK(measure(&bytes, &(struct comm){.rank = rank, .size = ranks}), &err);
+            sum += bytes.moments;
+            if (bytes.moments > largest) largest = bytes.moments;
+        }
+        harness_context("%d ranks", ranks);
+        CHECK(sum >= one.moments && sum < one.moments + 1000); /* the norm's chunk sums */
+        CHECK(largest <= one.moments / (size_t)ranks + 4 * SUMSQ_CHUNK * sizeof(float));
+    }
+}
+
+static void shards_meet_at_chunks(void) {
+    static const int64_t sizes[] = {0, 1, SUMSQ_CHUNK, SUMSQ_CHUNK + 1, 5 * SUMSQ_CHUNK + 17};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (int ranks = 1; ranks <= 8; ranks++) {
+            int64_t at = 0;
+            for (int rank = 0; rank < ranks; rank++) {
+                const struct shard s =
+                    zero_shard(sizes[i], &(struct comm){.rank = rank, .size = ranks});
+                CHECK_EQ(s.begin, at);
+                CHECK(s.begin % SUMSQ_CHUNK == 0 || s.begin == sizes[i]);
+                CHECK(s.end >= s.begin);
+                at = s.end;
+            }
+            CHECK_EQ(at, sizes[i]);
+        }
+    }
+}
+
+/* ---- checkpoints ---- */
+
+static const char *directory_of(int ranks) {
+    char path[1000];
+    snprintf(path, sizeof path, "%s/ranks-%d", harness_directory(), ranks);
+    char *copy = harness_keep(strdup(path));
+    CHECK_OK(path_make_directory(copy, &err), &err);
+    return copy;
+}
+
+static uint64_t hash_of_file(const char *directory, const char *name) {
+    struct file_map map;
+    char path[1200];
+    snprintf(path, sizeof path, "%s/step-00000003/%s", directory, name);
+    CHECK_OK(file_map_open(&map, path, &err), &err);
+    const uint64_t hash = hash_bytes(map.data, map.size);
+    file_map_close(&map);
+    return hash;
+}
+
+static void save_on(int ranks, const char *directory) {
+    struct trial saved = plain;
+    saved.steps = 3;
+    saved.is_all_on_0 = true;
+    saved.save = directory;
+    CHECK_OK(run_trial(&saved, ranks, &err), &err);
+}
+
+static void checkpoints_of_any_number_of_ranks_are_the_same_files(void) {
+    const char *one = directory_of(0);
+    save_on(0, one);
+    for (int ranks = 1; ranks <= MOST_RANKS; ranks++) {
+        const char *many = directory_of(ranks);
+        harness_context("%d ranks", ranks);
+        save_on(ranks, many);
+        CHECK(hash_of_file(many, "model.safetensors") == hash_of_file(one, "model.safetensors"));
+        CHECK(hash_of_file(many, "state/state.safetensors") ==
+              hash_of_file(one, "state/state.safetensors"));
+    }
+}
+
+/* Three steps, then three more from the checkpoint on another number of ranks. */
+static void a_checkpoint_of_two_ranks_goes_on_with_any_number(void) {
+    struct trial whole = plain;
+    whole.steps = 6;
+    CHECK_OK(run_trial(&whole, 0, &err), &err);
+    const char *directory = directory_of(2);
+    save_on(2, directory);
+    for (int ranks = 0; ranks <= MOST_RANKS; ranks++) {
+        struct trial rest = plain;
+        rest.steps = 3;
+        rest.first_step = 3;
+        rest.is_all_on_0 = true;
+        rest.save = directory;
+        rest.is_resumed = true;
+        harness_context("%d ranks", ranks);
+        CHECK_OK(run_trial(&rest, ranks, &err), &err);
+        for (int rank = 0; rank < ranks; rank++) CHECK(rest.weights[rank] == whole.weights[0]);
+        CHECK(rest.weights[0] == whole.weights[0]);
+    }
+}
+
+/* Where rank 0 cannot write, the others hear of it instead of waiting. */
+static void a_save_that_fails_fails_on_every_rank(void) {
+    struct trial saved = plain;
+    saved.steps = 1;
+    saved.save = "/proc/no-such-place";
+    CHECK_STATUS(run_trial(&saved, 3, &err), FATHOM_IO);
+    for (int rank = 0; rank < 3; rank++) {
+        CHECK_STATUS(saved.outcomes[rank], FATHOM_IO);
+        CHECK_HAS(saved.texts[rank], rank == 0 ? "no-such-place" : "rank 0 failed");
+    }
+}
+
+/* ---- memory ---- */
+
+/* A step on two ranks with the n-th allocation failing. */
+static fathom_status step_with_failure(int n, const char *save) {
+    struct trial trial = plain;
+    trial.config = small_json;
+    trial.steps = 1;
+    trial.save = save;
+    harness_context("allocation %d", n);
+    mem_fail_after(n);
+    fathom_status status = run_trial(&trial, 2, &err);
+    mem_fail_after(0);
+    if (status != FATHOM_OK) CHECK_STATUS(status, FATHOM_NO_MEMORY);
+    return status;
+}
+
+/* Wherever a rank stops, the other stops too; those of a checkpoint follow those of a step. */
+static void every_allocation_may_fail(void) {
+    int n = 1, saving;
+    while (n < 300 && step_with_failure(n, NULL) != FATHOM_OK) n++;
+    CHECK(n > 50 && n < 300);
+    for (saving = n; saving < 600; saving++)
+        if (step_with_failure(saving, directory_of(saving)) == FATHOM_OK) break;
+    CHECK(saving > n + 20 && saving < 600);
+}
+
+static const struct test tests[] = {
+    TEST(ranks_train_as_one_does),
+    TEST(sharding_alone_does_not_change_a_bit),
+    TEST(a_gradient_that_is_not_finite_is_named_on_every_rank),
+    TEST(moments_are_divided_among_the_ranks),
+    TEST(shards_meet_at_chunks),
+    TEST(checkpoints_of_any_number_of_ranks_are_the_same_files),
+    TEST(a_checkpoint_of_two_ranks_goes_on_with_any_number),
+    TEST(a_save_that_fails_fails_on_every_rank),
+    TEST_LONG(every_allocation_may_fail, 500),
+};
+HARNESS_MAIN(tests)
