@@ -60,9 +60,9 @@ fathom_status optimizer_grad_norm(struct optimizer *optimizer, struct stream *st
 bool optimizer_grad_is_finite(struct optimizer *optimizer, struct stream *stream,
                               const struct param *p);
 /* Collective: one update with the gradients scaled so that their norm is at most the clip. `loads`
- * [MoE layers
- * * E], host, are the step's tokens per expert: an expert without a token has no gradient and keeps
- * its weights, moments and count, as a parameter without a gradient does in PyTorch. */
+ * [MoE layers * E], host, are the step's tokens per expert: an expert without a token has no
+ * gradient and keeps its weights, moments and count, as a parameter without a gradient does in
+ * PyTorch. */
 void optimizer_update(struct optimizer *optimizer, struct stream *stream, double learning_rate,
                       double grad_norm, const int32_t *loads);
 

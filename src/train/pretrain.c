@@ -19,6 +19,7 @@
 struct run_state {
     const struct pretrain_options *options;
     struct device *device;
+    struct comm *comm; /* the ranks; NULL: one */
     struct log *log;
     struct model *model;
     struct trainer *trainer;
@@ -41,6 +42,39 @@ struct run_state {
     double started;
     int64_t started_samples;
 };
+
+/* ---- ranks ---- */
+
+/* Rank 0 writes the run's files. */
+static bool is_first(const struct run_state *r) { return !r->comm || r->comm->rank == 0; }
+
+/* An outcome that may differ between ranks becomes one of all. */
+static fathom_status agree(const struct run_state *r, fathom_status own, struct error *err) {
+    struct stream stream;
+    stream_init(&stream, r->device);
+    return r->comm ? comm_agree(r->comm, &stream, own, err) : own;
+}
+
+static fathom_status over_ranks(const struct run_state *r, struct comm_op op, void *value,
+                                struct error *err) {
+    struct stream stream;
+    if (!r->comm) return FATHOM_OK;
+    stream_init(&stream, r->device);
+    op.on_host = true;
+    op.from = op.to = value;
+    op.count = 1;
+    comm_run(r->comm, &stream, &op);
+    return stream_check(&stream, err);
+}
+
+static fathom_status sum_over_ranks(const struct run_state *r, double *value, struct error *err) {
+    return over_ranks(r, (struct comm_op){.kind = COMM_ALL_REDUCE, .dtype = DTYPE_F64}, value, err);
+}
+
+/* Rank 0's value. */
+static fathom_status first_of_ranks(const struct run_state *r, int64_t *value, struct error *err) {
+    return over_ranks(r, (struct comm_op){.kind = COMM_BROADCAST, .dtype = DTYPE_I64}, value, err);
+}
 
 /* ---- data ---- */
 
@@ -65,7 +99,7 @@ static fathom_status take_directory(struct run_state *r, struct error *err) {
     return directory_remove_leftovers(r->options->out, err);
 }
 
-static fathom_status start_new(struct run_state *r, struct error *err) {
+static fathom_status check_is_free(const struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     char *config = NULL;
     TRY(path_join(&config, o->out, "config.json", err));
@@ -77,9 +111,15 @@ static fathom_status start_new(struct run_state *r, struct error *err) {
               "%s: there is a model or run already; continue it with --resume or choose another "
               "--out",
               o->out);
+    return FATHOM_OK;
+}
+
+static fathom_status start_new(struct run_state *r, struct error *err) {
     r->saved_step = -1;
-    TRY(model_load(r->model, o->model, err));
-    TRY(path_make_directory(o->out, err));
+    if (is_first(r)) TRY(check_is_free(r, err));
+    TRY(model_load(r->model, r->options->model, err));
+    if (!is_first(r)) return FATHOM_OK;
+    TRY(path_make_directory(r->options->out, err));
     return take_directory(r, err);
 }
 
@@ -111,22 +151,41 @@ static fathom_status load_newest(struct run_state *r, struct checkpoint *out, st
     }
 }
 
-static fathom_status start_resumed(struct run_state *r, struct error *err) {
+/* Loads the checkpoint of one step and no other. */
+static fathom_status load_step(struct run_state *r, struct checkpoint *out, int64_t step,
+                               struct error *err) {
+    TRY(checkpoint_open(out, r->options->out, step + 1, err));
+    if (out->step != step)
+        RAISE(FATHOM_BAD_INPUT,
+              "%s: rank 0 resumes from step %lld, of which there is no checkpoint", r->options->out,
+              (long long)step);
+    const struct trained trained = trained_of(r);
+    return checkpoint_load(out, &trained, err);
+}
+
+/* Rank 0 chooses, the others load the same. */
+static fathom_status load_chosen(struct run_state *r, struct checkpoint *out, struct error *err) {
     struct error fault = {0};
+    fathom_status status = is_first(r) ? load_newest(r, out, &fault) : FATHOM_OK;
+    if (status != FATHOM_OK) *err = fault;
+    TRY(agree(r, status, err));
+    int64_t step = out->step;
+    TRY(first_of_ranks(r, &step, err));
+    if (!is_first(r)) status = load_step(r, out, step, err);
+    if (fault.text[0]) log_line(r->log, LOG_INFO, "passed over: %s", fault.text);
+    return agree(r, status, err);
+}
+
+static fathom_status start_resumed(struct run_state *r, struct error *err) {
     struct checkpoint checkpoint = {0};
-    fathom_status status = load_newest(r, &checkpoint, &fault);
-    if (status != FATHOM_OK) {
-        *err = fault;
-        return fault.status;
-    }
-    status = check_resumed(r, state_get_info(checkpoint.state), err);
+    fathom_status status = load_chosen(r, &checkpoint, err);
+    if (status == FATHOM_OK) status = check_resumed(r, state_get_info(checkpoint.state), err);
     if (status == FATHOM_OK) {
         r->saved_step = checkpoint.step;
         r->at = (struct run_place){checkpoint.step, state_get_info(checkpoint.state)->samples_seen};
-        if (fault.text[0]) log_line(r->log, LOG_INFO, "passed over: %s", fault.text);
         log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out,
                  (long long)r->at.step);
-        status = checkpoint_set_aside(r->options->out, r->at.step, err);
+        if (is_first(r)) status = checkpoint_set_aside(r->options->out, r->at.step, err);
     }
     checkpoint_close(&checkpoint);
     return status;
@@ -171,9 +230,11 @@ static fathom_status start(struct run_state *r, struct error *err) {
     struct model_config config;
     struct trainer_options trainer_options;
     TRY(ranges_parse(&r->skipped, o->skip_batches, err));
-    if (o->resume) TRY(take_directory(r, err));
+    if (o->resume && is_first(r)) TRY(take_directory(r, err));
     TRY(o->resume ? read_resumed_config(r, &config, err) : pretrain_config(&config, o, err));
     TRY(fit(r, &config, &trainer_options, err));
+    TRY(first_of_ranks(r, &trainer_options.recompute_layers, err));
+    trainer_options.comm = r->comm;
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
     r->model->precision = (enum precision)o->precision;
     TRY(open_data(r, err));
@@ -186,7 +247,8 @@ static fathom_status start(struct run_state *r, struct error *err) {
     r->schedule = pretrain_schedule(o);
     r->flops_per_token = model_train_flops(&r->model->params, &config, o->sequence_length);
     r->peak = device_peak_flops(r->device);
-    return metrics_open(&r->metrics, o->out, r->at.step, err);
+    TRY(sum_over_ranks(r, &r->peak, err));
+    return is_first(r) ? metrics_open(&r->metrics, o->out, r->at.step, err) : FATHOM_OK;
 }
 
 static void run_close(struct run_state *r) {
@@ -233,7 +295,7 @@ static fathom_status save(struct run_state *r, struct error *err) {
                                     .seed = (uint64_t)o->seed,
                                     .data_identity = shard_set_identity(r->train)};
     if (r->saved_step == r->at.step) return FATHOM_OK;
-    TRY(metrics_sync(r->metrics, err));
+    TRY(agree(r, is_first(r) ? metrics_sync(r->metrics, err) : FATHOM_OK, err));
     const struct trained trained = trained_of(r);
     TRY(checkpoint_save(&options, &trained, &info, err));
     r->saved_step = r->at.step;
@@ -253,6 +315,16 @@ static fathom_status save_on_the_way(struct run_state *r, struct error *err) {
 
 /* ---- a step ---- */
 
+/* The own share [begin, end) of so many micro-batches; shares differ by one at most. */
+struct share {
+    int64_t begin, end;
+};
+static struct share share_of(const struct run_state *r, int64_t micro_batches) {
+    if (!r->comm) return (struct share){0, micro_batches};
+    return (struct share){micro_batches * r->comm->rank / r->comm->size,
+                          micro_batches * (r->comm->rank + 1) / r->comm->size};
+}
+
 static fathom_status take_step(struct run_state *r, struct step_metrics *metrics,
                                struct error *err) {
     const struct pretrain_options *o = r->options;
@@ -261,10 +333,11 @@ static fathom_status take_step(struct run_state *r, struct step_metrics *metrics
         step_totals_of(batch, o->sequence_length, r->model->config.mtp_modules);
     const struct step_weights weights = {schedule_mtp_weight(&r->schedule, r->at),
                                          o->balance_alpha};
+    const struct share share = share_of(r, batch / o->micro_batch);
     trainer_begin(r->trainer, &totals, &weights);
-    for (int64_t first = 0; first < batch; first += o->micro_batch) {
+    for (int64_t part = share.begin; part < share.end; part++) {
         for (int64_t i = 0; i < o->micro_batch; i++)
-            TRY(loader_read(&r->loader, r->at.samples + first + i,
+            TRY(loader_read(&r->loader, r->at.samples + part * o->micro_batch + i,
                             r->tokens + i * (o->sequence_length + 1), err));
         TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
     }
@@ -272,6 +345,12 @@ static fathom_status take_step(struct run_state *r, struct step_metrics *metrics
                        schedule_bias_speed(&r->schedule, r->at), metrics, err));
     if (r->ema) ema_update(r->ema, r->model, &r->trainer->stream);
     return stream_check(&r->trainer->stream, err);
+}
+
+static fathom_status pass_step(struct run_state *r, const char *reason, struct error *err) {
+    step_over(r);
+    if (!is_first(r)) return FATHOM_OK;
+    return metrics_put_skipped(r->metrics, r->at.step, tokens_seen(r), reason, err);
 }
 
 /* A step that was not finite left the weights as they were: its place in the data is passed. */
@@ -284,13 +363,7 @@ static fathom_status skip_step(struct run_state *r, struct error *err) {
                             "that of step %lld",
                             MOST_IN_ROW, (long long)r->saved_step);
     log_line(r->log, LOG_INFO, "skipped: %s", err->text);
-    step_over(r);
-    return metrics_put_skipped(r->metrics, r->at.step, tokens_seen(r), err->text, err);
-}
-
-static fathom_status pass_step(struct run_state *r, struct error *err) {
-    step_over(r);
-    return metrics_put_skipped(r->metrics, r->at.step, tokens_seen(r), "--skip-batches", err);
+    return pass_step(r, err->text, err);
 }
 
 /* A spike is shown with what to do about it. */
@@ -312,13 +385,16 @@ static fathom_status measure_heldout(struct run_state *r, double *loss, struct e
     double sum = 0;
     *loss = NAN;
     if (count > o->heldout_sequences) count = o->heldout_sequences;
-    for (int64_t at = 0; at < count; at += o->micro_batch) {
+    const struct share share = share_of(r, (count + o->micro_batch - 1) / o->micro_batch);
+    for (int64_t at = share.begin * o->micro_batch; at < share.end * o->micro_batch && at < count;
+         at += o->micro_batch) {
         int64_t part = count - at < o->micro_batch ? count - at : o->micro_batch;
         for (int64_t i = 0; i < part; i++)
             TRY(shard_set_sample(r->heldout, at + i, o->sequence_length,
                                  r->tokens + i * (o->sequence_length + 1), err));
         TRY(trainer_measure_loss(r->trainer, r->sequences, part, &sum, err));
     }
+    TRY(sum_over_ranks(r, &sum, err));
     if (count > 0) *loss = sum / (double)(count * o->sequence_length);
     return FATHOM_OK;
 }
@@ -343,7 +419,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     struct step_metrics metrics;
     double heldout = NAN, begin = clock_seconds();
-    if (ranges_have(&r->skipped, r->at.step + 1)) return pass_step(r, err);
+    if (ranges_have(&r->skipped, r->at.step + 1)) return pass_step(r, "--skip-batches", err);
     fathom_status status = take_step(r, &metrics, err);
     if (status == FATHOM_NOT_FINITE) return skip_step(r, err);
     TRY(status);
@@ -365,6 +441,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         .heldout = heldout,
         .is_spike = look_for_spike(r, metrics.loss_main),
     };
+    if (!is_first(r)) return FATHOM_OK;
     TRY(metrics_put(r->metrics, &line, err));
     show_progress(r, &metrics, heldout, is_last);
     return FATHOM_OK;
@@ -381,16 +458,27 @@ static fathom_status say_how_to_go_on(const struct run_state *r, struct error *e
     return status;
 }
 
+/* A signal comes to the ranks at different steps: the first's word counts. */
+static fathom_status look_for_interrupt(const struct run_state *r, bool *is_interrupted,
+                                        struct error *err) {
+    int64_t requested = interrupt_requested();
+    TRY(first_of_ranks(r, &requested, err));
+    *is_interrupted = requested != 0;
+    return FATHOM_OK;
+}
+
 static fathom_status run_steps(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     r->started = clock_seconds();
     r->started_samples = r->at.samples;
     while (r->at.step < o->steps) {
+        bool is_interrupted = false;
         TRY(step_and_report(r, err));
         bool is_due = o->save_every > 0 && r->at.step % o->save_every == 0;
         if ((is_due || r->at.step == r->retry_at) && r->at.step < o->steps)
             TRY(save_on_the_way(r, err));
-        if (!interrupt_requested() || r->at.step == o->steps) continue;
+        TRY(look_for_interrupt(r, &is_interrupted, err));
+        if (!is_interrupted || r->at.step == o->steps) continue;
         TRY(save(r, err));
         return say_how_to_go_on(r, err);
     }
@@ -409,13 +497,16 @@ static void show_curve(struct run_state *r) {
     text_free(&chart);
 }
 
-fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
-                           struct error *err) {
-    struct run_state r = {
-        .options = options, .device = device, .log = &device->engine->log, .lock = -1};
+fathom_status pretrain_run_rank(const struct pretrain_options *options, struct device *device,
+                                struct comm *comm, struct error *err) {
+    struct run_state r = {.options = options,
+                          .device = device,
+                          .comm = comm,
+                          .log = &device->engine->log,
+                          .lock = -1};
     fathom_status status = start(&r, err);
     if (status == FATHOM_OK) status = run_steps(&r, err);
-    if (status == FATHOM_OK) show_curve(&r);
+    if (status == FATHOM_OK && is_first(&r)) show_curve(&r);
     run_close(&r);
     return status;
 }

@@ -15,7 +15,7 @@ struct pretrain_options {
     char *out;   /* the run's directory */
     char *recipe;
     bool resume, dry_run;
-    int64_t threads;
+    int64_t threads, ranks;
     char *isa;
     int64_t seed;
     int64_t steps, sequence_length, batch, micro_batch; /* batches in sequences */
@@ -61,8 +61,9 @@ struct trainer_options pretrain_trainer_options(const struct pretrain_options *o
 fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_options *options,
                            const struct model *model, struct error *err);
 
-/* Runs to the last step. FATHOM_INTERRUPTED, saved, with the line to resume in the text, when a
- * signal asked for it.
+/* Runs to the last step, with options->ranks above 1 on as many devices of their own, which divide
+ * the threads of `device` between them. FATHOM_INTERRUPTED, saved, with the line to resume in the
+ * text, when a signal asked for it.
  *
  * A step whose loss or gradient is not finite changes nothing but the position in the data; the
  * third in a row is FATHOM_NOT_FINITE. A checkpoint that cannot be written on the way is tried
@@ -70,11 +71,16 @@ fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_op
  * set aside for the one before it. */
 fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
                            struct error *err);
+/* The same as one of the data-parallel ranks of `comm` (NULL: alone), which share every step's
+ * micro-batches; all ranks give the same options. Rank 0 alone writes and logs; all end alike. */
+fathom_status pretrain_run_rank(const struct pretrain_options *options, struct device *device,
+                                struct comm *comm, struct error *err);
 /* Prints the plan to `out`: options, parameters, memory, FLOPs, expected speed. */
 fathom_status pretrain_plan(const struct pretrain_options *options, struct device *device,
                             FILE *out, struct error *err);
 
-/* Bytes that a run takes at its peak beyond what the process held when it began. */
+/* Bytes that a run takes at its peak, all ranks together, beyond what the process held when it
+ * began. */
 fathom_status pretrain_memory(const struct pretrain_options *options,
                               const struct trainer_options *trainer, const struct model *model,
                               size_t *bytes, struct error *err);

@@ -91,6 +91,10 @@ static const struct option rows[] = {
      "begin samples with documents, so that those that fit are whole", false, true},
     {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
      false},
+    {"ranks", OPTION_INT, AT(ranks), 1, COMM_RANKS_MAX, "1", NULL, "N",
+     "data-parallel ranks in this process, which divide each step's micro-batches, the optimizer's "
+     "state and --threads between them",
+     false, false},
     {"isa", OPTION_STRING, AT(isa), 0, 0, NULL, NULL, "NAME",
      "instruction set: auto, avx2, avx512, ref", false, false},
 };
@@ -125,6 +129,11 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
     if (o->batch % o->micro_batch != 0)
         RAISE(FATHOM_USAGE, "--micro-batch %lld does not divide --batch %lld",
               (long long)o->micro_batch, (long long)o->batch);
+    if (o->batch / o->micro_batch % o->ranks != 0)
+        RAISE(FATHOM_USAGE,
+              "--batch %lld is %lld micro-batches of %lld, which --ranks %lld cannot share equally",
+              (long long)o->batch, (long long)(o->batch / o->micro_batch),
+              (long long)o->micro_batch, (long long)o->ranks);
     if (o->batch_from > o->batch || (o->batch_from > 0) != (o->ramp_tokens > 0))
         RAISE(FATHOM_USAGE,
               "--batch-from %lld, --batch %lld and --ramp-tokens %lld: a ramp goes up and has a "

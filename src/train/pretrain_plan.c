@@ -27,14 +27,33 @@ static size_t largest_param_bytes(const struct model *model) {
     return (size_t)largest * dtype_size(model->device->compute);
 }
 
+/* What the trainers of all ranks take. */
+static fathom_status measure_trainers(const struct pretrain_options *options,
+                                      const struct trainer_options *trainer,
+                                      const struct model *model, size_t *moments, size_t *total,
+                                      struct error *err) {
+    *moments = *total = 0;
+    for (int rank = 0; rank < options->ranks; rank++) {
+        struct comm place = {.rank = rank, .size = (int)options->ranks};
+        struct trainer_options placed = *trainer;
+        struct trainer_bytes bytes;
+        placed.comm = &place;
+        TRY(trainer_measure(&bytes, model, &placed, err));
+        *moments += bytes.moments;
+        *total += trainer_bytes_total(&bytes);
+    }
+    return FATHOM_OK;
+}
+
 fathom_status pretrain_memory(const struct pretrain_options *options,
                               const struct trainer_options *trainer, const struct model *model,
                               size_t *bytes, struct error *err) {
-    struct trainer_bytes measured;
-    TRY(trainer_measure(&measured, model, trainer, err));
-    *bytes = model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count) +
-             trainer_bytes_total(&measured) + largest_param_bytes(model) + CHECKPOINT_BUFFER;
-    if (options->ema > 0) *bytes += ema_bytes(&model->params, model->device->compute);
+    const enum dtype compute = model->device->compute;
+    size_t moments, rank = model_bytes(&model->params, compute, MODEL_GRADS, model->loads_count) +
+                           largest_param_bytes(model) + CHECKPOINT_BUFFER;
+    if (options->ema > 0) rank += ema_bytes(&model->params, compute);
+    TRY(measure_trainers(options, trainer, model, &moments, bytes, err));
+    *bytes += (size_t)options->ranks * rank;
     return FATHOM_OK;
 }
 
@@ -92,19 +111,20 @@ static void print_parameters(const struct model *model, FILE *out) {
 static fathom_status print_memory(const struct pretrain_options *o, const struct model *model,
                                   FILE *out, struct error *err) {
     struct trainer_options trainer;
-    struct trainer_bytes bytes;
-    size_t run = 0;
+    const size_t ranks = (size_t)o->ranks;
+    size_t run = 0, moments, trainers;
     char text[4][32];
     TRY(pretrain_fit(&trainer, o, model, err));
-    TRY(trainer_measure(&bytes, model, &trainer, err));
+    TRY(measure_trainers(o, &trainer, model, &moments, &trainers, err));
     TRY(pretrain_memory(o, &trainer, model, &run, err));
     size_t weights = model_bytes(&model->params, model->device->compute, 0, model->loads_count);
     size_t both =
         model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count);
     fprintf(out, "memory            weights %s, gradients %s, moments %s, activations %s\n",
-            format_bytes(text[0], (double)weights), format_bytes(text[1], (double)(both - weights)),
-            format_bytes(text[2], (double)bytes.moments),
-            format_bytes(text[3], (double)(trainer_bytes_total(&bytes) - bytes.moments)));
+            format_bytes(text[0], (double)(ranks * weights)),
+            format_bytes(text[1], (double)(ranks * (both - weights))),
+            format_bytes(text[2], (double)moments),
+            format_bytes(text[3], (double)(trainers - moments)));
     if (o->memory > 0)
         fprintf(out, "recomputed        %lld of %lld layers, to stay below %s\n",
                 (long long)trainer.recompute_layers, (long long)config_all_layers(&model->config),

@@ -93,6 +93,10 @@ check "planning a resumed run prints the plan" says "$out" '^peak memory'
 check "planning a resumed run changes nothing" test "$before" = "$(listing)"
 refuses "a micro-batch that does not divide" 2 'does not divide' "${pretrain[@]}" --model init \
     --out new --batch 4 --micro-batch 3
+refuses "ranks that cannot share a batch" 2 'ranks 3 cannot share' "${pretrain[@]}" --model init \
+    --out new --batch 4 --ranks 3
+refuses "ranks without data" 1 'missing' "${pretrain[@]}" --model init --out new --batch 4 --ranks 2 \
+    --data missing
 refuses "a ramp that goes down" 2 'a ramp goes up' "${pretrain[@]}" --model init --out new \
     --batch-from 4 --ramp-tokens 1K
 refuses "a ramp without a length" 2 'a ramp goes up' "${pretrain[@]}" --model init --out new --batch-from 1

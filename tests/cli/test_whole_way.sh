@@ -23,6 +23,10 @@ done
 check "metrics has a line per step" test "$(wc -l <run/metrics.jsonl)" -eq 10
 check "no temporary file is left" test -z "$(find . -name '*.tmp-*')"
 
+works "pretrain --ranks" pretrain --model init --data shards --out ranks "${small[@]}" --steps 4 \
+    --ranks 2 --threads 2
+check "rank 0 tells of every step" test "$(wc -l <ranks/metrics.jsonl)" -eq 4
+
 # ---- eval ----
 works "eval" eval --model run --data shards --windows 4 --sequence-length 64
 check "eval prints bits per byte" says "$out" '^[0-9]+ tokens: [0-9.]+ nats per token .*bits per byte'

@@ -1,0 +1,197 @@
+/* Whole runs on several ranks: against one rank, resumed with another number, and what goes wrong.
+ */
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "pretrain_test.h"
+#include "train/metrics_log.h"
+
+enum { STEPS = 6 };
+static struct error err;
+
+static void open_world(struct world *w, int64_t ranks) {
+    world_open(w, 1);
+    w->options.batch = 8;
+    w->options.micro_batch = 2;
+    w->options.ranks = ranks;
+    CHECK_OK(pretrain_check(&w->options, &err), &err);
+}
+
+static fathom_status run(const struct world *w) {
+    return pretrain_run(&w->options, w->device, &err);
+}
+
+static void check_near(double value, double expected) {
+    CHECK(isnan(value) == isnan(expected));
+    if (!isnan(expected)) CHECK_NEAR(value / expected, 1, 1e-5);
+}
+
+/* Both metrics have the same steps with the same numbers but for rounding. */
+static void check_alike(const struct metrics_log *log, const struct metrics_log *expected) {
+    CHECK_EQ(log->count, STEPS);
+    CHECK_EQ(expected->count, STEPS);
+    for (size_t i = 0; i < STEPS; i++) {
+        const struct metrics_row *a = &log->rows[i], *b = &expected->rows[i];
+        CHECK(a->step == b->step && a->tokens == b->tokens);
+        CHECK(a->learning_rate == b->learning_rate);
+        check_near(a->loss, b->loss);
+        check_near(a->mtp_loss, b->mtp_loss);
+        check_near(a->heldout, b->heldout);
+        check_near(a->grad_norm, b->grad_norm);
+    }
+}
+
+static void take_metrics(struct metrics_log *log, const struct world *w) {
+    CHECK_OK(metrics_log_read(log, w->out, &err), &err);
+}
+
+static void remove_run(const struct world *w) { CHECK_OK(path_remove(w->out, &err), &err); }
+
+static void ranks_leave_what_one_leaves(void) {
+    static const int64_t sizes[] = {1, 2, 4};
+    struct world w;
+    struct metrics_log one = {0}, many = {0};
+    open_world(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    take_metrics(&one, &w);
+    for (int i = 0; i < 3; i++) {
+        harness_context("%d ranks", (int)sizes[i]);
+        remove_run(&w);
+        w.options.ranks = sizes[i];
+        CHECK_OK(run(&w), &err);
+        take_metrics(&many, &w);
+        check_alike(&many, &one);
+        metrics_log_free(&many);
+    }
+    metrics_log_free(&one);
+    world_close(&w);
+}
+
+/* Two ranks, cut after step 2, then: the same bits on two again, the same numbers on one and four.
+ */
+static void a_run_goes_on_with_another_number_of_ranks(void) {
+    static const int64_t sizes[] = {2, 1, 4};
+    struct world w;
+    struct metrics_log whole = {0}, resumed = {0};
+    open_world(&w, 2);
+    CHECK_OK(run(&w), &err);
+    take_metrics(&whole, &w);
+    const uint64_t state = hash_of(w.out, "step-00000006/state/state.safetensors");
+    w.options.resume = true;
+    for (int i = 0; i < 3; i++) {
+        harness_context("%d ranks", (int)sizes[i]);
+        remove_step(&w, 6);
+        remove_step(&w, 4);
+        w.options.ranks = sizes[i];
+        CHECK_OK(run(&w), &err);
+        take_metrics(&resumed, &w);
+        check_alike(&resumed, &whole);
+        metrics_log_free(&resumed);
+        if (sizes[i] == 2) CHECK(hash_of(w.out, "step-00000006/state/state.safetensors") == state);
+    }
+    metrics_log_free(&whole);
+    world_close(&w);
+}
+
+/* A batch that grows need not be shared equally on its way. */
+static void a_ramp_is_the_same_for_any_number_of_ranks(void) {
+    struct world w;
+    struct metrics_log one = {0}, many = {0};
+    open_world(&w, 1);
+    w.options.batch_from = 2;
+    w.options.ramp_tokens = 12 * 40;
+    CHECK_OK(run(&w), &err);
+    take_metrics(&one, &w);
+    CHECK(one.rows[0].tokens == 24);
+    remove_run(&w);
+    w.options.ranks = 4;
+    CHECK_OK(run(&w), &err);
+    take_metrics(&many, &w);
+    check_alike(&many, &one);
+    metrics_log_free(&one);
+    metrics_log_free(&many);
+    world_close(&w);
+}
+
+static void an_interrupt_stops_all_ranks_at_one_step(void) {
+    struct world w;
+    open_world(&w, 4);
+    interrupt_install();
+    CHECK(raise(SIGTERM) == 0);
+    CHECK_STATUS(run(&w), FATHOM_INTERRUPTED);
+    CHECK_HAS(err.text, "saved at step 1");
+    CHECK_HAS(err.text, "--resume");
+    remove_step(&w, 1); /* is there */
+    world_close(&w);
+}
+
+static void a_damaged_checkpoint_is_passed_over_by_all_ranks(void) {
+    struct world w;
+    char path[1200];
+    open_world(&w, 2);
+    CHECK_OK(run(&w), &err);
+    const uint64_t state = hash_of(w.out, "step-00000006/state/state.safetensors");
+    snprintf(path, sizeof path, "%s/step-00000006/model.safetensors", w.out);
+    CHECK(truncate(path, 100) == 0);
+    w.options.resume = true;
+    CHECK_OK(run(&w), &err);
+    CHECK(hash_of(w.out, "step-00000006/state/state.safetensors") == state);
+    world_close(&w);
+}
+
+static void what_one_rank_finds_ends_all(void) {
+    struct world w;
+    open_world(&w, 4);
+    CHECK_OK(run(&w), &err);
+    CHECK_STATUS(run(&w), FATHOM_EXISTS);
+    CHECK_HAS(err.text, "already");
+    w.options.resume = true;
+    CHECK_OK(path_remove(w.data, &err), &err);
+    make_data(w.data, 2);
+    CHECK_STATUS(run(&w), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "not the data");
+    for (int step = 2; step <= STEPS; step += 2) remove_step(&w, step);
+    CHECK_STATUS(run(&w), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "no checkpoint");
+    world_close(&w);
+}
+
+static void a_batch_that_ranks_cannot_share_is_refused(void) {
+    struct world w;
+    open_world(&w, 4);
+    w.options.ranks = 3;
+    CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
+    CHECK_STR(err.text, "--batch 8 is 4 micro-batches of 2, which --ranks 3 cannot share equally");
+    world_close(&w);
+}
+
+/* Everything but the moments is there once for each rank. */
+static void the_plan_counts_all_ranks(void) {
+    struct world w;
+    struct model *model = NULL;
+    size_t one = 0, two = 0;
+    struct trainer_bytes bytes;
+    open_world(&w, 1);
+    const struct trainer_options options = pretrain_trainer_options(&w.options);
+    CHECK_OK(model_open(&model, w.device, w.model, MODEL_GRADS, &err), &err);
+    CHECK_OK(trainer_measure(&bytes, model, &options, &err), &err);
+    CHECK_OK(pretrain_memory(&w.options, &options, model, &one, &err), &err);
+    w.options.ranks = 2;
+    CHECK_OK(pretrain_memory(&w.options, &options, model, &two, &err), &err);
+    CHECK(two > 2 * one - bytes.moments - 100 && two < 2 * one - bytes.moments + 100);
+    model_free(model);
+    world_close(&w);
+}
+
+static const struct test tests[] = {
+    TEST(ranks_leave_what_one_leaves),
+    TEST(a_run_goes_on_with_another_number_of_ranks),
+    TEST(a_ramp_is_the_same_for_any_number_of_ranks),
+    TEST(an_interrupt_stops_all_ranks_at_one_step),
+    TEST(a_damaged_checkpoint_is_passed_over_by_all_ranks),
+    TEST(what_one_rank_finds_ends_all),
+    TEST(a_batch_that_ranks_cannot_share_is_refused),
+    TEST(the_plan_counts_all_ranks),
+};
+HARNESS_MAIN(tests)
