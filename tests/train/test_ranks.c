@@ -35,6 +35,7 @@ enum { STEPS = 10, BATCH = 8, MICRO = 2, LENGTH = 12, MOST_RANKS = 4 };
 struct trial {
     const char *config;
     int steps;
+    bool has_bf16_moments;
     bool is_all_on_0;   /* rank 0 takes every micro-batch */
     int64_t bad_at;     /* a weight of the last layer that is no number in the first step; -1 */
     const char *save;   /* a directory for checkpoints; NULL: none */
@@ -129,17 +130,21 @@ static fathom_status run_steps(struct rank *r, struct error *err) {
                            &info, err);
 }
 
-static struct trainer_options trainer_options(struct comm *comm) {
-    return (struct trainer_options){
-        .optimizer = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1},
-        .balance_alpha = 1e-3,
-        .micro_sequences = MICRO,
-        .sequence_length = LENGTH,
-        .comm = comm};
+static struct trainer_options trainer_options(struct comm *comm, bool has_bf16_moments) {
+    return (struct trainer_options){.optimizer = {.beta1 = 0.9,
+                                                  .beta2 = 0.95,
+                                                  .eps = 1e-8,
+                                                  .decay = 0.1,
+                                                  .clip = 1,
+                                                  .has_bf16_moments = has_bf16_moments},
+                                    .balance_alpha = 1e-3,
+                                    .micro_sequences = MICRO,
+                                    .sequence_length = LENGTH,
+                                    .comm = comm};
 }
 
 static fathom_status run_on(struct rank *r, struct device *device, struct error *err) {
-    const struct trainer_options options = trainer_options(r->comm);
+    const struct trainer_options options = trainer_options(r->comm, r->trial->has_bf16_moments);
     struct model_config config;
     const int own = r->comm ? r->comm->rank : 0;
     TRY(config_parse(&config, r->trial->config, strlen(r->trial->config), "config", err));
@@ -210,13 +215,15 @@ static void ranks_train_as_one_does(void) {
 }
 
 /* Ranks without a share add zeros: all that sharding does is then exact. */
-static void sharding_alone_does_not_change_a_bit(void) {
+static void check_sharding(bool has_bf16_moments) {
     struct trial one = plain;
+    one.has_bf16_moments = has_bf16_moments;
     CHECK_OK(run_trial(&one, 0, &err), &err);
     for (int ranks = 2; ranks <= MOST_RANKS; ranks++) {
         struct trial many = plain;
         many.is_all_on_0 = true;
-        harness_context("%d ranks", ranks);
+        many.has_bf16_moments = has_bf16_moments;
+        harness_context("%d ranks, BF16 moments: %d", ranks, has_bf16_moments);
         CHECK_OK(run_trial(&many, ranks, &err), &err);
         for (int step = 0; step < STEPS; step++) {
             CHECK(many.metrics[step].grad_norm == one.metrics[step].grad_norm);
@@ -224,6 +231,11 @@ static void sharding_alone_does_not_change_a_bit(void) {
         }
         for (int rank = 0; rank < ranks; rank++) CHECK(many.weights[rank] == one.weights[0]);
     }
+}
+
+static void sharding_alone_does_not_change_a_bit(void) {
+    check_sharding(false);
+    check_sharding(true);
 }
 
 static void a_gradient_that_is_not_finite_is_named_on_every_rank(void) {
@@ -250,7 +262,7 @@ static fathom_status measure(struct trainer_bytes *bytes, struct comm *comm) {
     struct engine *engine = NULL;
     struct device *device = NULL;
     struct model *model = NULL;
-    const struct trainer_options options = trainer_options(comm);
+    const struct trainer_options options = trainer_options(comm, false);
     CHECK_OK(engine_new(&engine, 1, &err), &err);
     CHECK_OK(device_open(&device, engine, "cpu", NULL, &err), &err);
     CHECK_OK(config_parse(&config, config_json, strlen(config_json), "config", &err), &err);
@@ -321,6 +333,7 @@ static void save_on(int ranks, const char *directory) {
     struct trial saved = plain;
     saved.steps = 3;
     saved.is_all_on_0 = true;
+    saved.has_bf16_moments = true;
     saved.save = directory;
     CHECK_OK(run_trial(&saved, ranks, &err), &err);
 }
@@ -341,6 +354,7 @@ static void checkpoints_of_any_number_of_ranks_are_the_same_files(void) {
 /* Three steps, then three more from the checkpoint on another number of ranks. */
 static void a_checkpoint_of_two_ranks_goes_on_with_any_number(void) {
     struct trial whole = plain;
+    whole.has_bf16_moments = true;
     whole.steps = 6;
     CHECK_OK(run_trial(&whole, 0, &err), &err);
     const char *directory = directory_of(2);
@@ -352,6 +366,7 @@ static void a_checkpoint_of_two_ranks_goes_on_with_any_number(void) {
         rest.is_all_on_0 = true;
         rest.save = directory;
         rest.is_resumed = true;
+        rest.has_bf16_moments = true;
         harness_context("%d ranks", ranks);
         CHECK_OK(run_trial(&rest, ranks, &err), &err);
         for (int rank = 0; rank < ranks; rank++) CHECK(rest.weights[rank] == whole.weights[0]);
