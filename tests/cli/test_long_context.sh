@@ -14,7 +14,7 @@ refuses "a range that descends" 2 'long documents of 2048 to 1024' \
     data synth --mix long=1 --long-from 2K --long-to 1K --bytes 1K --out never.jsonl
 
 # ---- eval --task needle ----
-needle=(eval --task needle --model init --lengths 400,800 --depths 0,100 --trials 2)
+needle=(eval --task needle --model init --lengths "400,800" --depths "0,100" --trials 2)
 works "a needle is asked for" "${needle[@]}" --svg map.svg
 check "the map has a line per depth" says "$out" '^ *100% .*[0-9]+%'
 check "and a column per length" says "$out" '^depth +400 +800'
@@ -40,7 +40,8 @@ check "it says so" says "$err" '^fathom: stopped after [0-9]+ questions$'
 needs "shards of long documents" data build --tokenizer tok --heldout 0.05 --out long long.jsonl
 needs "pretrain" pretrain --model init --data shards --out run --sequence-length 64 --batch 4 \
     --micro-batch 2 --steps 3 --heldout-every 0
-extend=(extend --model run --data long --lengths 128,256 --steps 60,30 --batch 4 --heldout-every 0)
+extend=(extend --model run --data long --lengths "128,256" --steps "60,30" --batch 4
+    --heldout-every 0)
 works "a dry run" "${extend[@]}" --out whole --dry-run
 check "it plans both phases" says "$out" '^phase 2 of 2: 256 tokens in a sequence, YaRN factor 4'
 check "it writes nothing" test ! -e whole

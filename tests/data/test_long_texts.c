@@ -153,6 +153,29 @@ static void long_documents_are_clean_and_as_long_as_asked(void) {
     synth_free(synth);
 }
 
+static void the_last_questions_are_about_different_facts(void) {
+    struct synth *synth = make(&long_ones);
+    int documents = 0;
+    for (uint64_t i = 0; i < 200; i++) {
+        const char *text = document(synth, i);
+        const char *at = text + strlen(text), *starts[4] = {NULL};
+        harness_context("%s", text);
+        size_t asked = harness_count(text, "What is the secret number");
+        if (harness_count(text, "he secret number") - 2 * asked < 4) continue; /* facts */
+        documents++;
+        for (int n = 0; n < 4; n++) {
+            while (at > text && at[-1] != '\n') at--;
+            CHECK(string_starts_with(at, "What is the secret number of the "));
+            starts[n] = at;
+            for (int other = 0; other < n; other++)
+                CHECK(strncmp(at, starts[other], strcspn(at, "?")) != 0);
+            while (at > text && at[-1] == '\n') at--;
+        }
+    }
+    CHECK(documents > 100);
+    synth_free(synth);
+}
+
 static void a_lone_fact_stands_at_every_depth(void) {
     enum { N = 800, PARTS = 4 };
     struct synth_options options = long_ones;
@@ -232,6 +255,7 @@ static const struct test tests[] = {
     TEST(a_sentence_is_a_paragraph_where_one_would_begin),
     TEST(answers_follow_from_what_stands_before_them),
     TEST(long_documents_are_clean_and_as_long_as_asked),
+    TEST(the_last_questions_are_about_different_facts),
     TEST(a_lone_fact_stands_at_every_depth),
     TEST(the_mix_gives_long_documents_their_share_of_the_bytes),
     TEST(a_range_that_holds_nothing_is_refused),
