@@ -11,7 +11,7 @@ struct synth_arguments {
     uint64_t bytes, long_from, long_to;
     char *out, *words, *mix;
     int64_t seed, word_count, sum_digits, sort_count, countdown_numbers;
-    double template_share, fact_share;
+    double template_share, fact_share, list_share;
     bool reasoning, force;
 };
 #define AT(member) offsetof(struct synth_arguments, member)
@@ -45,6 +45,8 @@ static const struct option synth_rows[] = {
      true},
     {"fact-share", OPTION_FLOAT, AT(fact_share), 0, 1, "0.5", NULL, "SHARE",
      "of a long document's sentences about facts, at most", false, true},
+    {"list-share", OPTION_FLOAT, AT(list_share), 0, 1, "0", NULL, "SHARE",
+     "of its sentences that are lists said again, at most", false, true},
     {"force", OPTION_FLAG, AT(force), 0, 0, NULL, NULL, NULL, "replace the output file", false,
      false},
 };
@@ -144,7 +146,7 @@ static fathom_status synthesize(struct command *command, const struct synth_argu
         .tasks = {.sum_digits = (int)o->sum_digits,
                   .sort_count = (int)o->sort_count,
                   .countdown_numbers = (int)o->countdown_numbers},
-        .long_texts = {o->long_from, o->long_to, o->fact_share},
+        .long_texts = {o->long_from, o->long_to, o->fact_share, o->list_share},
     };
     struct synth *synth = NULL;
     struct sink sink = {0};

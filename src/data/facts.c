@@ -80,3 +80,15 @@ void fact_write_question(const struct fact *fact, struct text *out) {
 void fact_write_answer(const struct fact *fact, struct text *out) {
     text_printf(out, " %d.", fact->number);
 }
+
+void facts_write_list(struct rng *rng, struct text *out) {
+    enum { LEAST = 5, MORE = 11 };
+    int order[FACT_MOST];
+    shuffle(order, FACT_MOST, rng);
+    int count = LEAST + (int)rng_next_below(rng, MORE), times = 2 + (int)rng_next_below(rng, 3);
+    for (int t = 0; t < times; t++) {
+        text_append_string(out, t == 0 ? "Say:" : " Again:");
+        for (int i = 0; i < count; i++) text_printf(out, " %s", things[order[i]]);
+        text_append_char(out, '.');
+    }
+}

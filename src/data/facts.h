@@ -29,4 +29,8 @@ void fact_write_question(const struct fact *fact, struct text *out);
 /* " 48.": what follows the question. */
 void fact_write_answer(const struct fact *fact, struct text *out);
 
+/* "Say: kite hat bell. Again: kite hat bell.": some of the things in random order, said two to four
+ * times. To repeat a list is the simplest looking up, and comes first. */
+void facts_write_list(struct rng *rng, struct text *out);
+
 #endif

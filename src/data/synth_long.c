@@ -21,8 +21,9 @@ fathom_status synth_long_check(const struct synth_long_options *options, struct 
             FATHOM_USAGE,
             "long documents of %llu to %llu bytes: the range must lie in [%d, %d] and not descend",
             (unsigned long long)o.from, (unsigned long long)o.to, LONG_LEAST, LONG_MOST);
-    if (!(o.fact_share >= 0 && o.fact_share <= 1))
-        RAISE(FATHOM_USAGE, "the share of facts is %g, not in [0, 1]", o.fact_share);
+    if (!(o.fact_share >= 0 && o.list_share >= 0 && o.fact_share + o.list_share <= 1))
+        RAISE(FATHOM_USAGE, "the shares of facts and lists are %g and %g, not in [0, 1] together",
+              o.fact_share, o.list_share);
     return FATHOM_OK;
 }
 
@@ -55,6 +56,14 @@ static void put_question(struct long_text *t, const struct fact *fact) {
     struct text sentence = {0};
     fact_write_question(fact, &sentence);
     fact_write_answer(fact, &sentence);
+    haystack_put(t->out, t->begin, text_data(&sentence));
+    t->out->failed |= sentence.failed;
+    text_free(&sentence);
+}
+
+static void put_list(struct long_text *t) {
+    struct text sentence = {0};
+    facts_write_list(t->rng, &sentence);
     haystack_put(t->out, t->begin, text_data(&sentence));
     t->out->failed |= sentence.failed;
     text_free(&sentence);
@@ -94,14 +103,18 @@ void synth_long_write(struct haystack *haystack, const struct synth_long_options
     struct long_text t = {.haystack = haystack, .rng = rng, .out = out, .begin = out->size};
     size_t size = o.from + rng_next_below(rng, o.to - o.from + 1);
     double share = o.fact_share * rng_next_uniform(rng);
+    double lists = o.list_share * rng_next_uniform(rng);
     size -= LAST_QUESTIONS * QUESTION_BYTES;
     size_t first = rng_next_below(rng, size);
     t.count = facts_draw(t.facts, FACT_MOST, TASK_TRAIN, rng);
     haystack_restart(haystack);
     while (size_of(&t) < size && !out->failed) {
+        double kind = rng_next_uniform(rng);
         if (t.told == 0 && size_of(&t) >= first)
             put_fact(&t);
-        else if (rng_next_uniform(rng) >= share || !put_about_facts(&t))
+        else if (kind < lists)
+            put_list(&t);
+        else if (kind >= lists + share || !put_about_facts(&t))
             haystack_next(haystack, rng, out);
     }
     if (t.told == 0) put_fact(&t);

@@ -10,6 +10,7 @@ struct synth_long_options {
     /* Each document draws its share of sentences about facts from [0, fact_share]: many facts teach
      * the looking up, few of them the distance. */
     double fact_share;
+    double list_share; /* the same for lists that are said again: facts_write_list */
 };
 enum { SYNTH_LONG_FROM = 4096, SYNTH_LONG_TO = 8192 };
 

@@ -80,7 +80,7 @@ static void a_sentence_is_a_paragraph_where_one_would_begin(void) {
 /* ---- long documents ---- */
 
 static const struct synth_options long_ones = {
-    .seed = 1, .words = "", .mix = "long=1", .long_texts = {2000, 6000, 0.8}};
+    .seed = 1, .words = "", .mix = "long=1", .long_texts = {2000, 6000, 0.8, 0}};
 
 static struct synth *make(const struct synth_options *options) {
     struct synth *synth;
@@ -176,6 +176,25 @@ static void the_last_questions_are_about_different_facts(void) {
     synth_free(synth);
 }
 
+static void lists_are_said_again_word_by_word(void) {
+    struct synth_options options = long_ones;
+    int lists = 0;
+    options.long_texts.list_share = 0.2;
+    struct synth *synth = make(&options);
+    for (uint64_t i = 0; i < 100; i++)
+        for (const char *at = document(synth, i); (at = strstr(at, "Say: ")); at++) {
+            const char *words = at + 4, *next = words + strcspn(words, ".");
+            size_t size = (size_t)(next + 1 - words);
+            harness_context("%.200s", at);
+            CHECK(string_starts_with(next, ". Again: ") && size > 20);
+            CHECK(strncmp(next + 8, words, size) == 0);
+            lists++;
+        }
+    harness_context("%d lists", lists);
+    CHECK(lists > 300);
+    synth_free(synth);
+}
+
 static void a_lone_fact_stands_at_every_depth(void) {
     enum { N = 800, PARTS = 4 };
     struct synth_options options = long_ones;
@@ -210,8 +229,11 @@ static void the_mix_gives_long_documents_their_share_of_the_bytes(void) {
 }
 
 static void a_range_that_holds_nothing_is_refused(void) {
-    static const struct synth_long_options ranges[] = {
-        {100, 200, 0.5}, {5000, 4000, 0.5}, {4096, (uint64_t)1 << 40, 0.5}, {4096, 8192, 1.5}};
+    static const struct synth_long_options ranges[] = {{100, 200, 0.5, 0},
+                                                       {5000, 4000, 0.5, 0},
+                                                       {4096, (uint64_t)1 << 40, 0.5, 0},
+                                                       {4096, 8192, 1.5, 0},
+                                                       {4096, 8192, 0.6, 0.6}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         struct synth_options options = long_ones;
         struct synth *synth;
@@ -256,6 +278,7 @@ static const struct test tests[] = {
     TEST(answers_follow_from_what_stands_before_them),
     TEST(long_documents_are_clean_and_as_long_as_asked),
     TEST(the_last_questions_are_about_different_facts),
+    TEST(lists_are_said_again_word_by_word),
     TEST(a_lone_fact_stands_at_every_depth),
     TEST(the_mix_gives_long_documents_their_share_of_the_bytes),
     TEST(a_range_that_holds_nothing_is_refused),
