@@ -44,29 +44,30 @@ struct long_text {
 
 static size_t size_of(const struct long_text *t) { return t->out->size - t->begin; }
 
+/* Takes the sentence. */
+static void put_sentence(struct long_text *t, struct text *sentence) {
+    haystack_put(t->out, t->begin, text_data(sentence));
+    if (sentence->failed) t->out->failed = true;
+    text_free(sentence);
+}
+
 static void put_fact(struct long_text *t) {
     struct text sentence = {0};
     fact_write(&t->facts[t->told++], &sentence);
-    haystack_put(t->out, t->begin, text_data(&sentence));
-    t->out->failed |= sentence.failed;
-    text_free(&sentence);
+    put_sentence(t, &sentence);
 }
 
 static void put_question(struct long_text *t, const struct fact *fact) {
     struct text sentence = {0};
     fact_write_question(fact, &sentence);
     fact_write_answer(fact, &sentence);
-    haystack_put(t->out, t->begin, text_data(&sentence));
-    t->out->failed |= sentence.failed;
-    text_free(&sentence);
+    put_sentence(t, &sentence);
 }
 
 static void put_list(struct long_text *t) {
     struct text sentence = {0};
     facts_write_list(t->rng, &sentence);
-    haystack_put(t->out, t->begin, text_data(&sentence));
-    t->out->failed |= sentence.failed;
-    text_free(&sentence);
+    put_sentence(t, &sentence);
 }
 
 /* A fact or a question, where there is one to tell or ask. */

@@ -130,8 +130,8 @@ fathom_status needle_text_begin(struct needle_text *t, const struct needle_trial
     rng.position = 1 << 20;
     TRY(count_asked(t, &asked, err));
     if (asked >= trial->length)
-        RAISE(FATHOM_USAGE, "%lld tokens have no room for a text with %zu facts and a question",
-              (long long)trial->length, t->fact_count);
+        RAISE(FATHOM_USAGE, "%lld tokens have no room for a fact, %zu others and a question",
+              (long long)trial->length, t->fact_count - 1);
     text_clear(&t->hay);
     haystack_restart(&t->haystack);
     t->count = 0;
