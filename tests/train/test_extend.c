@@ -17,7 +17,7 @@ static const char config_format[] =
 static const char yarn[] = "{\"type\": \"yarn\", \"factor\": 4}";
 
 /* The model of the current test, in a directory without weights. */
-static char *make_model(const char *rope_scaling) {
+static const char *make_model(const char *rope_scaling) {
     static char directory[600];
     char path[700];
     snprintf(directory, sizeof directory, "%s", harness_directory());
@@ -29,25 +29,35 @@ static char *make_model(const char *rope_scaling) {
     return directory;
 }
 
-static struct extend_options defaults(struct extend_table *t, char *model) {
-    static char data[] = "data", out[] = "out", lengths[] = "2048,8192";
-    struct extend_options o = {0};
-    extend_table_make(t);
-    CHECK_OK(options_default(&t->table, &o, &err), &err);
-    o.train.model = model;
-    o.train.data = data;
-    o.train.out = out;
-    o.lengths = lengths;
-    return o;
+/* Options as the command has them; their strings are theirs. */
+struct given {
+    struct extend_table t;
+    struct extend_options o;
+};
+
+static void set(struct given *g, const char *name, const char *value) {
+    CHECK_OK(options_set(&g->t.table, &g->o, NULL, name, value, &err), &err);
 }
 
+static void open_given(struct given *g, const char *model) {
+    *g = (struct given){0};
+    extend_table_make(&g->t);
+    CHECK_OK(options_default(&g->t.table, &g->o, &err), &err);
+    set(g, "model", model);
+    set(g, "data", "data");
+    set(g, "out", "out");
+    set(g, "lengths", "2048,8192");
+}
+
+static void close_given(struct given *g) { options_free(&g->t.table, &g->o); }
+
 static void the_phases_are_v3s_scaled(void) {
-    struct extend_table t;
-    struct extend_options o = defaults(&t, make_model("null"));
+    struct given g;
     struct extend_phases p;
-    o.train.batch = 16;
-    o.train.micro_batch = 4;
-    CHECK_OK(extend_phases_new(&p, &o, &err), &err);
+    open_given(&g, make_model("null"));
+    set(&g, "batch", "16");
+    set(&g, "micro-batch", "4");
+    CHECK_OK(extend_phases_new(&p, &g.o, &err), &err);
     CHECK_EQ(p.count, 2);
     for (size_t i = 0; i < 2; i++) {
         const struct rope_scaling *rope = &p.items[i].config.rope;
@@ -72,59 +82,60 @@ static void the_phases_are_v3s_scaled(void) {
             CHECK(schedule_mtp_weight(&schedule, ends[j]) == 0.1);
         }
     }
-    CHECK_STR(p.items[0].options.model, o.train.model);
+    CHECK_STR(p.items[0].options.model, g.o.train.model);
     CHECK_STR(p.items[1].options.model, "out/phase-1-2048");
     CHECK_STR(p.items[1].options.out, "out/phase-2-8192");
     extend_phases_free(&p);
+    close_given(&g);
 }
 
 static void a_list_gives_each_phase_its_own(void) {
-    static char steps[] = "30,7", data[] = "near,far";
-    struct extend_table t;
-    struct extend_options o = defaults(&t, make_model("null"));
+    struct given g;
     struct extend_phases p;
-    o.steps = steps;
-    o.train.data = data;
-    CHECK_OK(extend_phases_new(&p, &o, &err), &err);
+    open_given(&g, make_model("null"));
+    set(&g, "steps", "30,7");
+    set(&g, "data", "near,far");
+    CHECK_OK(extend_phases_new(&p, &g.o, &err), &err);
     CHECK_EQ(p.items[0].options.steps, 30);
     CHECK_EQ(p.items[1].options.steps, 7);
     CHECK_STR(p.items[0].options.data, "near");
     CHECK_STR(p.items[1].options.data, "far");
     extend_phases_free(&p);
+    close_given(&g);
 }
 
 /* The length must exceed the model's positions, or what --original says. */
 static void lengths_grow_from_the_models(void) {
-    static char below[] = "256,512", equal[] = "512,512", ranges[] = "512-600", many[] = "";
     static const struct {
-        char *lengths;
-        const char *says;
-    } cases[] = {{below, "begins with 256"},
-                 {equal, "must exceed the one before"},
-                 {ranges, "--lengths is"},
-                 {many, "--lengths is"}};
-    struct extend_table t;
-    struct extend_options o = defaults(&t, make_model("null"));
+        const char *lengths, *says;
+    } cases[] = {{"256,512", "begins with 256"},
+                 {"512,512", "must exceed the one before"},
+                 {"512-600", "--lengths is"},
+                 {"", "--lengths is"}};
+    struct given g;
     struct extend_phases p;
+    open_given(&g, make_model("null"));
     for (int i = 0; i < 4; i++) {
-        o.lengths = cases[i].lengths;
-        harness_context("%s", o.lengths);
-        CHECK_STATUS(extend_phases_new(&p, &o, &err), FATHOM_USAGE);
+        set(&g, "lengths", cases[i].lengths);
+        harness_context("%s", cases[i].lengths);
+        CHECK_STATUS(extend_phases_new(&p, &g.o, &err), FATHOM_USAGE);
         CHECK_HAS(err.text, cases[i].says);
     }
-    o.lengths = below;
-    o.original = 128;
-    CHECK_OK(extend_phases_new(&p, &o, &err), &err);
+    set(&g, "lengths", "256,512");
+    set(&g, "original", "128");
+    CHECK_OK(extend_phases_new(&p, &g.o, &err), &err);
     CHECK(p.items[1].config.rope.factor == 4 && p.original == 128);
     extend_phases_free(&p);
+    close_given(&g);
 }
 
 static void an_extended_model_is_refused(void) {
-    struct extend_table t;
-    struct extend_options o = defaults(&t, make_model(yarn));
+    struct given g;
     struct extend_phases p;
-    CHECK_STATUS(extend_phases_new(&p, &o, &err), FATHOM_UNSUPPORTED);
+    open_given(&g, make_model(yarn));
+    CHECK_STATUS(extend_phases_new(&p, &g.o, &err), FATHOM_UNSUPPORTED);
     CHECK_HAS(err.text, "extended before");
+    close_given(&g);
 }
 
 /* A row that is renamed in pretrain's table would come back by its new name. */
