@@ -1,5 +1,7 @@
 #include "train/balance.h"
 
+#include "base/memory.h"
+
 enum { BIAS_CHUNK = 1024 };
 
 static double mean_load(const int32_t *load, int64_t experts) {
@@ -42,4 +44,34 @@ int64_t balance_update(struct model *model, const int32_t *loads, double speed,
         if (speed != 0 && !tensor_is_absent(bias)) move_bias(stream, bias, load, mean, speed);
     }
     return count;
+}
+
+fathom_status balance_sums_new(struct balance_sums *sums, const struct model *model,
+                               struct error *err) {
+    const int64_t experts = model->config.experts;
+    *sums = (struct balance_sums){.experts = experts,
+                                  .layers = experts > 0 ? model->loads_count / experts : 0};
+    return MEM_NEW(&sums->loads, model->loads_count, "the expert loads", err);
+}
+
+void balance_sums_free(struct balance_sums *sums) { mem_free(sums->loads); }
+
+void balance_sums_add(struct balance_sums *sums, const int32_t *loads) {
+    for (int64_t i = 0; i < sums->layers * sums->experts; i++) sums->loads[i] += loads[i];
+    sums->steps++;
+}
+
+void balance_sums_violation(const struct balance_sums *sums, double *mean, double *worst) {
+    *mean = *worst = 0;
+    for (int64_t layer = 0; layer < sums->layers; layer++) {
+        const int64_t *loads = sums->loads + layer * sums->experts;
+        double total = 0, largest = 0;
+        for (int64_t e = 0; e < sums->experts; e++) {
+            total += (double)loads[e];
+            if ((double)loads[e] > largest) largest = (double)loads[e];
+        }
+        const double violation = total > 0 ? largest * (double)sums->experts / total - 1 : 0;
+        *mean += violation / (double)sums->layers;
+        if (violation > *worst) *worst = violation;
+    }
 }

@@ -10,11 +10,15 @@
 #include "format/shard.h"
 #include "model/files.h"
 #include "model/sizes.h"
+#include "train/balance.h"
 #include "train/checkpoint.h"
 #include "train/curve.h"
 #include "train/loader.h"
 #include "train/metrics.h"
 #include "train/spikes.h"
+
+/* Where the last steps begin whose expert loads are summed, as a share of the run. */
+static const double late_from = 0.8;
 
 struct run_state {
     const struct pretrain_options *options;
@@ -33,6 +37,7 @@ struct run_state {
     struct schedule schedule;
     struct ranges skipped; /* --skip-batches */
     struct spikes spikes;
+    struct balance_sums late_loads; /* of the last steps */
     double flops_per_token, peak;
     struct run_place at;
     int64_t saved_step;     /* of the newest checkpoint; -1: none */
@@ -240,6 +245,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     TRY(open_data(r, err));
     if (!o->resume) TRY(start_new(r, err));
     TRY(trainer_new(&r->trainer, r->model, &trainer_options, err));
+    TRY(balance_sums_new(&r->late_loads, r->model, err));
     if (o->ema > 0) TRY(ema_new(&r->ema, r->model, o->ema, err));
     if (o->resume) TRY(start_resumed(r, err));
     options_to_json(&pretrain_table, o, false, &r->recorded);
@@ -263,6 +269,7 @@ static void run_close(struct run_state *r) {
     mem_free(r->sequences);
     text_free(&r->recorded);
     ranges_free(&r->skipped);
+    balance_sums_free(&r->late_loads);
     directory_unlock(r->lock);
 }
 
@@ -428,6 +435,8 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     double tokens = (double)(batch_now(r) * o->sequence_length);
     step_over(r);
     bool is_last = r->at.step == o->steps;
+    if ((double)r->at.step > late_from * (double)o->steps)
+        balance_sums_add(&r->late_loads, r->trainer->loads);
     if (o->heldout_every > 0 && (is_last || r->at.step % o->heldout_every == 0))
         TRY(measure_heldout(r, &heldout, err));
     const struct metrics_line line = {
@@ -485,6 +494,17 @@ static fathom_status run_steps(struct run_state *r, struct error *err) {
     return save(r, err);
 }
 
+/* How evenly the experts were used in the end. */
+static void show_balance(const struct run_state *r) {
+    double mean, worst;
+    if (r->late_loads.layers == 0 || r->late_loads.steps == 0) return;
+    balance_sums_violation(&r->late_loads, &mean, &worst);
+    log_line(r->log, LOG_INFO,
+             "expert loads of the last %lld steps: the fullest expert has %.1f%% more than the "
+             "mean (worst layer %.1f%%)",
+             (long long)r->late_loads.steps, 100 * mean, 100 * worst);
+}
+
 /* The curve is a view of what has been saved: a run does not fail for it. */
 static void show_curve(struct run_state *r) {
     struct text chart = {0};
@@ -506,7 +526,10 @@ fathom_status pretrain_run_rank(const struct pretrain_options *options, struct d
                           .lock = -1};
     fathom_status status = start(&r, err);
     if (status == FATHOM_OK) status = run_steps(&r, err);
-    if (status == FATHOM_OK && is_first(&r)) show_curve(&r);
+    if (status == FATHOM_OK && is_first(&r)) {
+        show_balance(&r);
+        show_curve(&r);
+    }
     run_close(&r);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "pretrain_test.h"
 #include "text/bpe_train.h"
+#include "train/balance.h"
 #include "train/checkpoint.h"
 #include "train/tensorboard.h"
 #include "train/watch.h"
@@ -93,6 +94,35 @@ static void every_precision_resumes_with_the_same_bits(void) {
         CHECK_OK(path_remove(w.data, &err), &err);
         world_close(&w);
     }
+}
+
+static void summed_loads_have_the_violation_of_their_sum(void) {
+    struct error err = {0};
+    struct world w;
+    struct model_config config;
+    struct model *model = NULL;
+    struct balance_sums sums;
+    double mean, worst;
+    world_open(&w, 1);
+    CHECK_OK(config_parse(&config, config_json, strlen(config_json), "config", &err), &err);
+    CHECK_OK(model_new(&model, w.device, &config, MODEL_GRADS, &err), &err);
+    CHECK_OK(balance_sums_new(&sums, model, &err), &err);
+    CHECK_EQ(sums.layers * sums.experts, 16); /* one MoE layer and one MTP module */
+    balance_sums_violation(&sums, &mean, &worst);
+    CHECK(mean == 0 && worst == 0);
+    /* Unbalanced steps that balance each other in layer 0, and not quite in layer 1. */
+    int32_t loads[16] = {8, 0, 0, 0, 0, 0, 0, 0, 3, 1, 1, 1, 1, 1, 0, 0};
+    balance_sums_add(&sums, loads);
+    for (int e = 0; e < 8; e++) loads[e] = e == 0 ? 0 : 8;
+    for (int e = 8; e < 16; e++) loads[e] = 1;
+    balance_sums_add(&sums, loads);
+    balance_sums_violation(&sums, &mean, &worst);
+    CHECK_EQ(sums.steps, 2);
+    CHECK_NEAR(worst, 1, 1e-12);
+    CHECK_NEAR(mean, 0.5, 1e-12);
+    balance_sums_free(&sums);
+    model_free(model);
+    world_close(&w);
 }
 
 static bool has_step(const struct world *w, const char *name) {
@@ -623,6 +653,7 @@ static const struct test tests[] = {
     TEST(a_resumed_run_ends_with_the_same_bits),
     TEST(one_and_two_threads_train_the_same_bits),
     TEST(every_precision_resumes_with_the_same_bits),
+    TEST(summed_loads_have_the_violation_of_their_sum),
     TEST(damaged_weights_are_named_on_resume),
     TEST(damaged_checkpoints_are_passed_over_and_set_aside),
     TEST(a_damaged_config_is_taken_from_an_older_checkpoint),
