@@ -1,4 +1,4 @@
-#include "model/dispatch.h"
+#include "model/dispatch_ranks.h"
 
 #include "ops/moe.h"
 
@@ -12,8 +12,18 @@ void dispatch_plan_take(const struct pass *pass, struct arena *arena, int64_t T,
         .row_token = ARENA_TAKE(arena, int32_t, rows),
         .row_slot = ARENA_TAKE(arena, int32_t, rows),
         .slot_row = ARENA_TAKE(arena, int32_t, rows),
+        .slots = rows,
         .rows = rows,
     };
+    if (pass->experts) arrived_rows_take(pass, arena, T, plan);
+}
+
+struct own_experts dispatch_own(const struct pass *pass, const struct dispatch_plan *plan) {
+    const int64_t experts = pass->model->config.experts;
+    if (!pass->experts) return (struct own_experts){0, experts, plan->offsets};
+    const struct comm *comm = pass->experts->comm;
+    const int64_t own = experts / comm->size;
+    return (struct own_experts){comm->rank * own, own, plan->arrived.offsets};
 }
 
 void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t *load,
@@ -29,18 +39,24 @@ void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t
                                                      .tokens = x.rows,
                                                      .active = c->active_experts,
                                                      .experts = c->experts});
+    if (pass->experts) arrived_rows_plan(pass, plan);
 }
 
 struct dispatched dispatch_finish(const struct pass *pass, const struct dispatch_plan *plan,
                                   struct tensor x) {
-    (void)pass; /* local: rows are read where they are */
-    return (struct dispatched){.rows = x, .gather = plan->row_token};
+    return dispatch_again(pass, plan, x);
 }
 
-void combine_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor rows) {
-    (void)pass; /* local: nothing to send */
-    (void)plan;
-    (void)rows;
+struct dispatched dispatch_again(const struct pass *pass, const struct dispatch_plan *plan,
+                                 struct tensor x) {
+    if (!pass->experts) return (struct dispatched){.rows = x, .gather = plan->row_token};
+    return (struct dispatched){.rows = rows_send(pass, plan, x, plan->row_token),
+                               .gather = plan->arrived.row_place};
+}
+
+struct tensor combine_begin(const struct pass *pass, const struct dispatch_plan *plan,
+                            struct tensor rows) {
+    return pass->experts ? rows_return(pass, plan, rows, plan->arrived.place_row) : rows;
 }
 
 void combine_finish(const struct pass *pass, const struct dispatch_plan *plan, struct tensor y,
@@ -53,4 +69,27 @@ void combine_finish(const struct pass *pass, const struct dispatch_plan *plan, s
                                       .slot_row = plan->slot_row,
                                       .active = pass->model->config.active_experts,
                                   });
+}
+
+/* ---- numbers by slot ---- */
+
+struct slot_values slot_values_send(const struct pass *pass, const struct dispatch_plan *plan,
+                                    struct tensor weight) {
+    const struct tensor flat = tensor_reshape(weight, 1);
+    if (!pass->experts) return (struct slot_values){flat, plan->row_slot};
+    return (struct slot_values){rows_send(pass, plan, flat, plan->row_slot),
+                                plan->arrived.row_place};
+}
+
+struct tensor slot_values_like(const struct pass *pass, struct slot_values sent,
+                               struct tensor dweight) {
+    if (!pass->experts) return tensor_reshape(dweight, 1);
+    return pass_tensor(pass, pass->scratch, sent.values.rows, 1);
+}
+
+void slot_values_return(const struct pass *pass, const struct dispatch_plan *plan,
+                        struct tensor dvalues, struct tensor dweight) {
+    if (!pass->experts) return; /* they are where they belong */
+    rows_gather(pass, tensor_reshape(dweight, 1), rows_return(pass, plan, dvalues, NULL),
+                plan->slot_row);
 }

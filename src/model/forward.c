@@ -150,6 +150,7 @@ void run_forward(struct run *run, const struct train_batch *batch,
                           .scratch = scratch,
                           .balance_coef = c->experts > 0 ? options->balance_coef : 0,
                           .routing = options->routing,
+                          .experts = options->experts,
                           .counts_loads = model->loads_block != NULL && !options->only_measures};
     run->options = *options;
     run->batch = batch;

@@ -47,24 +47,32 @@ static struct tensor moe_sent(const struct pass *pass, struct tensor x) {
     return sent;
 }
 
+/* The part of an experts' tensor [E*n, any] that belongs to those that are computed here. */
+static struct tensor experts_of(struct tensor x, const struct model_config *c,
+                                struct own_experts own) {
+    const int64_t each = x.rows / c->experts;
+    return tensor_rows(x, own.first * each, own.count * each);
+}
+
 /* rows [R, D]: every routed row's expert output, before its weight. */
 static void experts_forward(const struct pass *pass, int64_t layer, struct tensor rows,
                             struct dispatched in, struct moe_saved *saved) {
     const struct model_config *c = &pass->model->config;
     const struct layer_tensors *w = &pass->model->layers[layer];
     const struct dispatch_plan *plan = &saved->plan;
+    const struct own_experts own = dispatch_own(pass, plan);
     int64_t F = c->expert_dim;
     size_t mark = arena_mark(pass->scratch);
     struct tensor act = pass_tensor(pass, pass->scratch, plan->rows, F);
     struct tensor gate = tensor_cols(saved->gate_up, 0, F), up = tensor_cols(saved->gate_up, F, F);
     struct op_matmul_grouped product = {.form = MATMUL_NT,
-                                        .offsets = plan->offsets,
-                                        .experts = c->experts,
+                                        .offsets = own.offsets,
+                                        .experts = own.count,
                                         .rows = plan->rows,
                                         .round_b = precision_weight(pass->model->precision)};
     product.c = saved->gate_up;
     product.a = in.rows;
-    product.b = w->expert_gate_up;
+    product.b = experts_of(w->expert_gate_up, c, own);
     product.gather_a = in.gather;
     product.round_a = precision_activation(precision_kept(pass->model));
     ops_matmul_grouped(pass->stream, &product);
@@ -75,7 +83,7 @@ static void experts_forward(const struct pass *pass, int64_t layer, struct tenso
 
     product.c = rows;
     product.a = act;
-    product.b = w->expert_down;
+    product.b = experts_of(w->expert_down, c, own);
     product.gather_a = NULL;
     product.round_a = precision_activation(pass->model->precision);
     ops_matmul_grouped(pass->stream, &product);
@@ -90,7 +98,7 @@ static void moe_take(const struct pass *pass, int64_t layer, int64_t T, struct m
     if (given) saved->plan.idx = given->plan.idx;
     saved->scores = pass_tensor(pass, pass->kept, T, c->experts);
     saved->weight = pass_tensor(pass, pass->kept, T, c->active_experts);
-    saved->gate_up = pass_tensor(pass, pass->kept, T * c->active_experts, 2 * c->expert_dim);
+    saved->gate_up = pass_tensor(pass, pass->kept, saved->plan.rows, 2 * c->expert_dim);
     if (pass->balance_coef == 0) return;
     saved->balance_f = given ? given->balance_f
                              : pass_tensor(pass, pass->kept, pass->batch->span_count, c->experts);
@@ -105,7 +113,6 @@ void moe_forward(const struct pass *pass, int64_t layer, struct tensor y, struct
     moe_route(pass, layer, xn, moe);
 
     size_t mark = arena_mark(pass->scratch);
-    struct tensor rows = pass_tensor(pass, pass->scratch, moe->plan.rows, x.cols);
     struct tensor sent = moe_sent(pass, xn);
     dispatch_begin(pass, &moe->plan, pass->counts_loads ? model->loads[layer] : NULL, sent);
     struct tensor add = x;
@@ -115,8 +122,10 @@ void moe_forward(const struct pass *pass, int64_t layer, struct tensor y, struct
         add = y;
     }
     struct dispatched in = dispatch_finish(pass, &moe->plan, sent);
+    moe->gate_up = tensor_rows(moe->gate_up, 0, moe->plan.rows);
+    struct tensor rows = pass_tensor(pass, pass->scratch, moe->plan.rows, x.cols);
     experts_forward(pass, layer, rows, in, moe);
-    combine_begin(pass, &moe->plan, rows);
+    rows = combine_begin(pass, &moe->plan, rows);
     combine_finish(pass, &moe->plan, y, rows, moe->weight, add);
     arena_reset(pass->scratch, mark);
 }
@@ -132,6 +141,7 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     const struct layer_tensors *dw = &pass->model->layer_grads[layer];
     const struct dispatch_plan *plan = &saved->plan;
     struct stream *stream = pass->stream;
+    const struct own_experts own_part = dispatch_own(pass, plan);
     int64_t F = c->expert_dim, R = plan->rows;
     size_t mark = arena_mark(pass->scratch);
     struct tensor dz = pass_tensor(pass, pass->scratch, R, F);
@@ -139,13 +149,17 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     const enum rounding own = precision_gradient(pass->model->precision);
     const enum rounding sent = precision_activation(precision_kept(pass->model));
     const enum rounding weight = precision_weight(pass->model->precision);
-    struct op_matmul_grouped product = {.offsets = plan->offsets, .experts = c->experts, .rows = R};
+    struct dispatched from = dispatch_again(pass, plan, moe_sent(pass, dy));
+    const struct slot_values weights = slot_values_send(pass, plan, saved->weight);
+    const struct tensor dweights = slot_values_like(pass, weights, dweight);
+    struct op_matmul_grouped product = {
+        .offsets = own_part.offsets, .experts = own_part.count, .rows = R};
 
     product.form = MATMUL_NN; /* row = z W_d^T, w left out */
     product.c = dz;
-    product.a = moe_sent(pass, dy);
-    product.b = w->expert_down;
-    product.gather_a = plan->row_token;
+    product.a = from.rows;
+    product.b = experts_of(w->expert_down, c, own_part);
+    product.gather_a = from.gather;
     product.round_a = sent;
     product.round_b = weight;
     ops_matmul_grouped(stream, &product);
@@ -156,28 +170,30 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
                                                    .dz = dz,
                                                    .g = tensor_cols(saved->gate_up, 0, F),
                                                    .u = tensor_cols(saved->gate_up, F, F),
-                                                   .weight = tensor_reshape(saved->weight, 1),
-                                                   .dweight = tensor_reshape(dweight, 1),
-                                                   .slot = plan->row_slot});
+                                                   .weight = weights.values,
+                                                   .dweight = dweights,
+                                                   .slot = weights.slot});
+    slot_values_return(pass, plan, dweights, dweight);
     product.form = MATMUL_TN; /* dW_d += dy^T (w z) */
-    product.c = dw->expert_down;
+    product.c = experts_of(dw->expert_down, c, own_part);
     product.b = dz;
     product.accumulate = true;
     product.round_b = own;
     ops_matmul_grouped(stream, &product);
 
-    product.c = dw->expert_gate_up; /* gu = xn W_gu^T */
+    from = dispatch_again(pass, plan, moe_sent(pass, xn));
+    product.c = experts_of(dw->expert_gate_up, c, own_part); /* gu = xn W_gu^T */
     product.a = dgu;
-    product.b = moe_sent(pass, xn);
+    product.b = from.rows;
     product.gather_a = NULL;
-    product.gather_b = plan->row_token;
+    product.gather_b = from.gather;
     product.round_a = own;
     product.round_b = sent;
     ops_matmul_grouped(stream, &product);
 
     product.form = MATMUL_NN;
     product.c = drows;
-    product.b = w->expert_gate_up;
+    product.b = experts_of(w->expert_gate_up, c, own_part);
     product.gather_b = NULL;
     product.accumulate = false;
     product.round_b = weight;
@@ -223,7 +239,7 @@ void moe_backward(const struct pass *pass, int64_t layer, struct tensor dxn, str
         mlp_backward(pass, dxn, dy, xn, w->gate_up, w->down, dw->gate_up, dw->down, &saved->mlp);
     experts_backward(pass, layer, drows, dweight, dy, xn, moe);
     gate_backward(pass, layer, dxn, dweight, xn, moe, has_shared);
-    combine_begin(pass, &moe->plan, drows);
+    drows = combine_begin(pass, &moe->plan, drows);
     combine_finish(pass, &moe->plan, dxn, drows, (struct tensor){0}, dxn);
     arena_reset(pass->scratch, mark);
 }

@@ -7,6 +7,7 @@
 #include "model/model.h"
 #include "ops/rows.h"
 
+struct expert_ranks;
 struct kv_cache;
 struct layer_saved;
 
@@ -25,9 +26,10 @@ struct pass {
     struct arena *scratch;  /* given back when a function returns */
     struct kv_cache *cache; /* inference: keys and values of earlier positions; NULL in training */
     double balance_coef;    /* of the summed sequence-wise balance losses; 0: no balance loss */
-    const struct layer_saved *routing; /* [all layers] whose expert choices (plan.idx, balance_f)
-                                          are kept; NULL: choose */
-    bool counts_loads;                 /* add to model->loads (false when a forward is run again) */
+    const struct layer_saved *routing;  /* [all layers] whose expert choices (plan.idx, balance_f)
+                                           are kept; NULL: choose */
+    const struct expert_ranks *experts; /* ranks that divide the experts; NULL: all are here */
+    bool counts_loads; /* add to model->loads (false when a forward is run again) */
 };
 
 /* [rows, cols] of the compute dtype from an arena. */

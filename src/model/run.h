@@ -20,7 +20,8 @@ struct run_options {
     bool wants_top;           /* run_measure: the batch will ask for the likeliest tokens */
     bool only_measures;       /* no backward follows: expert loads are not counted */
     int64_t head_chunk;       /* rows of logits that exist at a time; 0: 256 */
-    const struct layer_saved *routing; /* as in struct pass: finite differences, routing replay */
+    const struct expert_ranks *experts; /* as in struct pass */
+    const struct layer_saved *routing;  /* as in struct pass: finite differences, routing replay */
 };
 
 struct run {

@@ -16,6 +16,7 @@ struct pretrain_options {
     char *recipe;
     bool resume, dry_run;
     int64_t threads, ranks;
+    bool expert_parallel;
     char *isa;
     int64_t seed;
     int64_t steps, sequence_length, batch, micro_batch; /* batches in sequences */

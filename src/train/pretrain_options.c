@@ -95,6 +95,8 @@ static const struct option rows[] = {
      "data-parallel ranks in this process, which divide each step's micro-batches, the optimizer's "
      "state and --threads between them",
      false, false},
+    {"expert-parallel", OPTION_FLAG, AT(expert_parallel), 0, 0, NULL, NULL, NULL,
+     "each rank computes its part of the experts, for the tokens of all ranks", false, false},
     {"isa", OPTION_STRING, AT(isa), 0, 0, NULL, NULL, "NAME",
      "instruction set: auto, avx2, avx512, ref", false, false},
 };
@@ -139,6 +141,11 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
               "--batch-from %lld, --batch %lld and --ramp-tokens %lld: a ramp goes up and has a "
               "length",
               (long long)o->batch_from, (long long)o->batch, (long long)o->ramp_tokens);
+    if (o->expert_parallel && o->batch_from > 0)
+        RAISE(FATHOM_USAGE,
+              "--expert-parallel shares every step equally among the ranks, which a ramp "
+              "(--batch-from %lld) does not",
+              (long long)o->batch_from);
     if (o->constant_until > o->cosine_until || o->cosine_until > o->last_from)
         RAISE(FATHOM_USAGE,
               "--constant-until %g, --cosine-until %g and --last-from %g must not descend",
@@ -178,6 +185,7 @@ struct trainer_options pretrain_trainer_options(const struct pretrain_options *o
     return (struct trainer_options){
         .optimizer = {o->beta1, o->beta2, o->eps, o->decay, o->clip, o->moments == 1},
         .recompute = (enum recompute)o->recompute,
+        .divides_experts = o->expert_parallel,
         .balance_alpha = o->balance_alpha,
         .micro_sequences = o->micro_batch,
         .sequence_length = o->sequence_length,

@@ -24,7 +24,9 @@ static struct run_options run_options_of(const struct trainer_options *options) 
 
 fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
                               const struct trainer_options *options, struct error *err) {
-    const struct run_options run_options = run_options_of(options);
+    const struct expert_ranks ranks = {.comm = options->comm};
+    struct run_options run_options = run_options_of(options);
+    if (options->comm && options->divides_experts) run_options.experts = &ranks;
     bytes->moments =
         optimizer_bytes(&model->params, options->comm,
                         optimizer_moment_dtype(&options->optimizer, model->device->compute));
@@ -60,6 +62,11 @@ static fathom_status trainer_fill(struct trainer *t, const struct trainer_option
     TRY(take_arena(t, &t->scratch, 2, bytes.run.scratch, "scratch memory", err));
     t->comm = options->comm;
     t->run_options = run_options_of(options);
+    if (t->comm && options->divides_experts) {
+        TRY(expert_ranks_init(&t->expert_ranks, t->comm, &model->config,
+                              options->micro_sequences * options->sequence_length, err));
+        t->run_options.experts = &t->expert_ranks;
+    }
     t->logp_count = options->micro_sequences * options->sequence_length;
     TRY(MEM_NEW(&t->logp, t->logp_count, "log-probabilities", err));
     int64_t layers = config_all_layers(&model->config);
@@ -88,6 +95,7 @@ void trainer_free(struct trainer *t) {
     if (!t) return;
     optimizer_free(t->optimizer);
     run_free(t->run);
+    expert_ranks_free(&t->expert_ranks);
     arena_free(&t->host);
     for (int i = 0; i < 3; i++) device_release(t->model->device, t->device_blocks[i]);
     mem_free(t->logp);
@@ -173,6 +181,7 @@ fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *seq
     TRY(check_fits(t, sequences, count, err));
     run_options.balance_coef = 0;
     run_options.only_measures = true;
+    run_options.experts = NULL; /* every rank has the weights of all, and a share of its own */
     arenas_reset(t);
     TRY(train_batch_build(&batch, sequences, count, &options, &t->host, &t->device_arena,
                           &t->stream, err));

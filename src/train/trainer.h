@@ -20,6 +20,7 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
+#include "model/dispatch.h"
 #include "model/run.h"
 #include "train/optimizer.h"
 
@@ -55,6 +56,7 @@ struct trainer {
     struct optimizer *optimizer;
     struct run *run;
     struct run_options run_options;
+    struct expert_ranks expert_ranks; /* where the experts are divided */
     struct stream stream;
     struct arena host, device_arena, kept, scratch;
     void *device_blocks[3];
@@ -75,6 +77,9 @@ struct trainer_options {
     double balance_alpha;
     int64_t micro_sequences; /* the largest micro-batch: this many sequences */
     int64_t sequence_length; /* of this many predictions */
+    /* Each rank computes its part of the experts, for the tokens of all (model/dispatch.h): every
+     * step then has as many micro-batches, of one size, on all ranks. */
+    bool divides_experts;
     /* The data-parallel ranks; NULL: one. The caller's; trainer_measure reads rank and size only.
      */
     struct comm *comm;

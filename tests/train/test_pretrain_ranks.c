@@ -94,6 +94,27 @@ static void a_run_goes_on_with_another_number_of_ranks(void) {
     world_close(&w);
 }
 
+static void ranks_that_divide_the_experts_leave_the_same(void) {
+    struct world w;
+    struct metrics_log one = {0}, many = {0};
+    open_world(&w, 1);
+    CHECK_OK(run(&w), &err);
+    take_metrics(&one, &w);
+    remove_run(&w);
+    w.options.ranks = 4;
+    w.options.expert_parallel = true;
+    CHECK_OK(run(&w), &err);
+    take_metrics(&many, &w);
+    check_alike(&many, &one);
+    w.options.batch_from = 2;
+    w.options.ramp_tokens = 12 * 40;
+    CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "--expert-parallel");
+    metrics_log_free(&one);
+    metrics_log_free(&many);
+    world_close(&w);
+}
+
 /* A batch that grows need not be shared equally on its way. */
 static void a_ramp_is_the_same_for_any_number_of_ranks(void) {
     struct world w;
@@ -187,6 +208,7 @@ static void the_plan_counts_all_ranks(void) {
 static const struct test tests[] = {
     TEST(ranks_leave_what_one_leaves),
     TEST(a_run_goes_on_with_another_number_of_ranks),
+    TEST(ranks_that_divide_the_experts_leave_the_same),
     TEST(a_ramp_is_the_same_for_any_number_of_ranks),
     TEST(an_interrupt_stops_all_ranks_at_one_step),
     TEST(a_damaged_checkpoint_is_passed_over_by_all_ranks),

@@ -36,7 +36,9 @@ struct trial {
     const char *config;
     int steps;
     bool has_bf16_moments;
-    bool is_all_on_0;   /* rank 0 takes every micro-batch */
+    bool is_all_on_0; /* rank 0 takes every micro-batch */
+    bool divides_experts;
+    enum recompute recompute;
     int64_t bad_at;     /* a weight of the last layer that is no number in the first step; -1 */
     const char *save;   /* a directory for checkpoints; NULL: none */
     bool is_resumed;    /* from the newest of them */
@@ -74,12 +76,25 @@ static bool is_mine(const struct rank *r, int64_t micro_batch) {
     return micro_batch * r->comm->size / (BATCH / MICRO) == r->comm->rank;
 }
 
+/* With divided experts a rank has gradients of its own ones only. */
+static void check_own_experts(const struct rank *r) {
+    const struct param_list *list = &r->model->params;
+    const int64_t own = r->model->config.experts / r->comm->size;
+    for (int64_t i = 0; i < list->count; i++) {
+        const struct param *p = &list->items[i];
+        if (p->group != GROUP_EXPERT || p->expert / own == r->comm->rank) continue;
+        const float *grad = model_grad(r->model, p).data;
+        for (int64_t k = 0; k < param_count(p); k++) CHECK(grad[k] == 0);
+    }
+}
+
 static fathom_status take_step(struct rank *r, int64_t step, struct step_metrics *metrics,
                                struct error *err) {
     const struct step_totals totals = step_totals_of(BATCH, LENGTH, 1);
     trainer_begin(r->trainer, &totals, &(struct step_weights){.mtp = 0.3, .balance = 1e-3});
     for (int64_t k = 0; k < BATCH / MICRO; k++)
         if (is_mine(r, k)) TRY(train_micro_batch(r, step, k * MICRO, err));
+    if (r->comm && r->trial->divides_experts) check_own_experts(r);
     return trainer_finish(r->trainer, 1e-3, 1e-3, metrics, err);
 }
 
@@ -130,21 +145,23 @@ static fathom_status run_steps(struct rank *r, struct error *err) {
                            &info, err);
 }
 
-static struct trainer_options trainer_options(struct comm *comm, bool has_bf16_moments) {
+static struct trainer_options trainer_options(const struct trial *trial, struct comm *comm) {
     return (struct trainer_options){.optimizer = {.beta1 = 0.9,
                                                   .beta2 = 0.95,
                                                   .eps = 1e-8,
                                                   .decay = 0.1,
                                                   .clip = 1,
-                                                  .has_bf16_moments = has_bf16_moments},
+                                                  .has_bf16_moments = trial->has_bf16_moments},
+                                    .recompute = trial->recompute,
                                     .balance_alpha = 1e-3,
                                     .micro_sequences = MICRO,
                                     .sequence_length = LENGTH,
+                                    .divides_experts = trial->divides_experts,
                                     .comm = comm};
 }
 
 static fathom_status run_on(struct rank *r, struct device *device, struct error *err) {
-    const struct trainer_options options = trainer_options(r->comm, r->trial->has_bf16_moments);
+    const struct trainer_options options = trainer_options(r->trial, r->comm);
     struct model_config config;
     const int own = r->comm ? r->comm->rank : 0;
     TRY(config_parse(&config, r->trial->config, strlen(r->trial->config), "config", err));
@@ -193,13 +210,13 @@ static void check_near(const struct step_metrics *a, const struct step_metrics *
     CHECK_NEAR(a->grad_norm / b->grad_norm, 1, tolerance);
 }
 
-static void ranks_train_as_one_does(void) {
+static void check_ranks_train_as_one(const struct trial *trial) {
     static const int sizes[] = {1, 2, 4};
     struct trial one = plain;
     CHECK_OK(run_trial(&one, 0, &err), &err);
     CHECK(one.metrics[STEPS - 1].loss_main < 0.97 * one.metrics[0].loss_main);
     for (int i = 0; i < 3; i++) {
-        struct trial many = plain;
+        struct trial many = *trial;
         CHECK_OK(run_trial(&many, sizes[i], &err), &err);
         for (int step = 0; step < STEPS; step++) {
             harness_context("%d ranks, step %d", sizes[i], step);
@@ -212,6 +229,32 @@ static void ranks_train_as_one_does(void) {
         }
         if (sizes[i] == 1) CHECK(many.weights[0] == one.weights[0]);
     }
+}
+
+static void ranks_train_as_one_does(void) { check_ranks_train_as_one(&plain); }
+
+static void ranks_that_divide_the_experts_train_as_one_does(void) {
+    struct trial divided = plain;
+    divided.divides_experts = true;
+    check_ranks_train_as_one(&divided);
+}
+
+/* Layers that are computed again send their tokens again, in step with the other ranks. */
+static void divided_experts_may_be_recomputed(void) {
+    struct trial kept = plain, again = plain;
+    kept.divides_experts = again.divides_experts = true;
+    again.recompute = RECOMPUTE_LAYER;
+    CHECK_OK(run_trial(&kept, 2, &err), &err);
+    CHECK_OK(run_trial(&again, 2, &err), &err);
+    CHECK(again.weights[0] == kept.weights[0]);
+}
+
+/* Three ranks cannot divide eight experts. */
+static void experts_that_ranks_cannot_divide_are_refused(void) {
+    struct trial divided = plain;
+    divided.divides_experts = true;
+    CHECK_STATUS(run_trial(&divided, 3, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "8 experts cannot be divided among 3 ranks");
 }
 
 /* Ranks without a share add zeros: all that sharding does is then exact. */
@@ -262,7 +305,7 @@ static fathom_status measure(struct trainer_bytes *bytes, struct comm *comm) {
     struct engine *engine = NULL;
     struct device *device = NULL;
     struct model *model = NULL;
-    const struct trainer_options options = trainer_options(comm, false);
+    const struct trainer_options options = trainer_options(&plain, comm);
     CHECK_OK(engine_new(&engine, 1, &err), &err);
     CHECK_OK(device_open(&device, engine, "cpu", NULL, &err), &err);
     CHECK_OK(config_parse(&config, config_json, strlen(config_json), "config", &err), &err);
@@ -394,6 +437,7 @@ static fathom_status step_with_failure(int n, const char *save) {
     trial.config = small_json;
     trial.steps = 1;
     trial.save = save;
+    trial.divides_experts = true;
     harness_context("allocation %d", n);
     mem_fail_after(n);
     fathom_status status = run_trial(&trial, 2, &err);
@@ -414,6 +458,9 @@ static void every_allocation_may_fail(void) {
 
 static const struct test tests[] = {
     TEST(ranks_train_as_one_does),
+    TEST(ranks_that_divide_the_experts_train_as_one_does),
+    TEST(divided_experts_may_be_recomputed),
+    TEST(experts_that_ranks_cannot_divide_are_refused),
     TEST(sharding_alone_does_not_change_a_bit),
     TEST(a_gradient_that_is_not_finite_is_named_on_every_rank),
     TEST(moments_are_divided_among_the_ranks),
