@@ -27,7 +27,7 @@ struct own_experts dispatch_own(const struct pass *pass, const struct dispatch_p
 }
 
 void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t *load,
-                    struct tensor x) {
+                    struct tensor x, struct row_exchange *exchange) {
     const struct model_config *c = &pass->model->config;
     ops_moe_plan(pass->stream, &(struct op_moe_plan){.idx = plan->idx,
                                                      .place = plan->place,
@@ -39,31 +39,38 @@ void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t
                                                      .tokens = x.rows,
                                                      .active = c->active_experts,
                                                      .experts = c->experts});
-    if (pass->experts) arrived_rows_plan(pass, plan);
+    exchange->rows = x; /* local: rows are read where they are */
+    if (!pass->experts) return;
+    arrived_rows_plan(pass, plan);
+    rows_send_begin(pass, plan, x, plan->row_token, exchange);
 }
 
 struct dispatched dispatch_finish(const struct pass *pass, const struct dispatch_plan *plan,
-                                  struct tensor x) {
-    return dispatch_again(pass, plan, x);
+                                  struct row_exchange *exchange) {
+    if (!pass->experts) return (struct dispatched){exchange->rows, plan->row_token};
+    comm_finish(&exchange->request);
+    return (struct dispatched){exchange->rows, plan->arrived.row_place};
 }
 
 struct dispatched dispatch_again(const struct pass *pass, const struct dispatch_plan *plan,
                                  struct tensor x) {
-    if (!pass->experts) return (struct dispatched){.rows = x, .gather = plan->row_token};
-    return (struct dispatched){.rows = rows_send(pass, plan, x, plan->row_token),
-                               .gather = plan->arrived.row_place};
+    struct row_exchange exchange = {.rows = x};
+    if (pass->experts) rows_send_begin(pass, plan, x, plan->row_token, &exchange);
+    return dispatch_finish(pass, plan, &exchange);
 }
 
-struct tensor combine_begin(const struct pass *pass, const struct dispatch_plan *plan,
-                            struct tensor rows) {
-    return pass->experts ? rows_return(pass, plan, rows, plan->arrived.place_row) : rows;
+void combine_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor rows,
+                   struct row_exchange *exchange) {
+    exchange->rows = rows;
+    if (pass->experts) rows_return_begin(pass, plan, rows, plan->arrived.place_row, exchange);
 }
 
 void combine_finish(const struct pass *pass, const struct dispatch_plan *plan, struct tensor y,
-                    struct tensor rows, struct tensor weight, struct tensor add) {
+                    struct row_exchange *exchange, struct tensor weight, struct tensor add) {
+    if (pass->experts) comm_finish(&exchange->request);
     ops_moe_combine(pass->stream, &(struct op_moe_combine){
                                       .y = y,
-                                      .rows = rows,
+                                      .rows = exchange->rows,
                                       .weight = weight,
                                       .add = add,
                                       .slot_row = plan->slot_row,
@@ -76,9 +83,11 @@ void combine_finish(const struct pass *pass, const struct dispatch_plan *plan, s
 struct slot_values slot_values_send(const struct pass *pass, const struct dispatch_plan *plan,
                                     struct tensor weight) {
     const struct tensor flat = tensor_reshape(weight, 1);
+    struct row_exchange exchange;
     if (!pass->experts) return (struct slot_values){flat, plan->row_slot};
-    return (struct slot_values){rows_send(pass, plan, flat, plan->row_slot),
-                                plan->arrived.row_place};
+    rows_send_begin(pass, plan, flat, plan->row_slot, &exchange);
+    comm_finish(&exchange.request);
+    return (struct slot_values){exchange.rows, plan->arrived.row_place};
 }
 
 struct tensor slot_values_like(const struct pass *pass, struct slot_values sent,
@@ -89,7 +98,9 @@ struct tensor slot_values_like(const struct pass *pass, struct slot_values sent,
 
 void slot_values_return(const struct pass *pass, const struct dispatch_plan *plan,
                         struct tensor dvalues, struct tensor dweight) {
+    struct row_exchange exchange;
     if (!pass->experts) return; /* they are where they belong */
-    rows_gather(pass, tensor_reshape(dweight, 1), rows_return(pass, plan, dvalues, NULL),
-                plan->slot_row);
+    rows_return_begin(pass, plan, dvalues, NULL, &exchange);
+    comm_finish(&exchange.request);
+    rows_gather(pass, tensor_reshape(dweight, 1), exchange.rows, plan->slot_row);
 }

@@ -63,25 +63,33 @@ struct own_experts {
 };
 struct own_experts dispatch_own(const struct pass *pass, const struct dispatch_plan *plan);
 
+/* Rows on their way, from begin to finish: the caller's, which does not move it. */
+struct row_exchange {
+    struct tensor rows; /* where they arrive */
+    struct comm_request request;
+    int64_t to_counts[EXPERT_RANKS_MAX], from_counts[EXPERT_RANKS_MAX]; /* elements */
+};
+
 /* Memory for a plan of T tokens, from `arena`. */
 void dispatch_plan_take(const struct pass *pass, struct arena *arena, int64_t T,
                         struct dispatch_plan *plan);
 /* Sorts the slots of plan->idx by expert, counts the loads into `load` (may be NULL), and starts
- * sending x [T, D]. Memory for rows on the way is taken from the pass's scratch. */
+ * sending x [T, D]. Memory for rows on the way is taken from the pass's scratch and is the caller's
+ * to give back after the finish. */
 void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t *load,
-                    struct tensor x);
+                    struct tensor x, struct row_exchange *exchange);
 struct dispatched dispatch_finish(const struct pass *pass, const struct dispatch_plan *plan,
-                                  struct tensor x);
+                                  struct row_exchange *exchange);
 /* Sends x [T, D] once more over a plan that is made: for the backward. */
 struct dispatched dispatch_again(const struct pass *pass, const struct dispatch_plan *plan,
                                  struct tensor x);
 /* y [T, D] = add + sum over a token's slots of weight * row; weight absent: ones (the backward of
- * dispatch); add may be absent or y. rows [R, D] are in the experts' order; begin returns what
- * finish takes. */
-struct tensor combine_begin(const struct pass *pass, const struct dispatch_plan *plan,
-                            struct tensor rows);
+ * dispatch); add may be absent or y. begin starts to send rows [R, D], in the experts' order, home.
+ */
+void combine_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor rows,
+                   struct row_exchange *exchange);
 void combine_finish(const struct pass *pass, const struct dispatch_plan *plan, struct tensor y,
-                    struct tensor rows, struct tensor weight, struct tensor add);
+                    struct row_exchange *exchange, struct tensor weight, struct tensor add);
 
 /* A number for each slot [T, K], as those that compute the rows see them: row r's is
  * values[slot[r]]. */

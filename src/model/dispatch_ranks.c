@@ -113,45 +113,39 @@ void rows_gather(const struct pass *pass, struct tensor y, struct tensor x, cons
     ops_embedding_fwd(pass->stream, &(struct op_embedding_fwd){.y = y, .w = x, .tokens = index});
 }
 
-/* Blocks of `out` rows of x to each rank, of `in` rows of y from each. */
-static void exchange_rows(const struct pass *pass, struct tensor y, const int64_t *in,
-                          struct tensor x, const int64_t *out) {
+/* Blocks of `out` rows of x to each rank, of `in` rows from each to exchange->rows. */
+static void exchange_begin(const struct pass *pass, struct row_exchange *exchange,
+                           const int64_t *in, struct tensor x, const int64_t *out) {
     struct comm *comm = pass->experts->comm;
-    int64_t counts[EXPERT_RANKS_MAX], from_counts[EXPERT_RANKS_MAX];
     for (int rank = 0; rank < comm->size; rank++) {
-        counts[rank] = in[rank] * x.cols;
-        from_counts[rank] = out[rank] * x.cols;
+        exchange->to_counts[rank] = in[rank] * x.cols;
+        exchange->from_counts[rank] = out[rank] * x.cols;
     }
-    comm_run(comm, pass->stream,
-             &(struct comm_op){.kind = COMM_ALL_TO_ALL,
-                               .dtype = x.dtype,
-                               .from = x.data,
-                               .to = y.data,
-                               .counts = counts,
-                               .from_counts = from_counts});
+    comm_begin(comm, pass->stream,
+               &(struct comm_op){.kind = COMM_ALL_TO_ALL,
+                                 .dtype = x.dtype,
+                                 .from = x.data,
+                                 .to = exchange->rows.data,
+                                 .counts = exchange->to_counts,
+                                 .from_counts = exchange->from_counts},
+               &exchange->request);
 }
 
-struct tensor rows_send(const struct pass *pass, const struct dispatch_plan *plan, struct tensor x,
-                        const int32_t *index) {
-    struct tensor arrived = pass_tensor(pass, pass->scratch, plan->rows, x.cols);
-    const size_t mark = arena_mark(pass->scratch);
+void rows_send_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor x,
+                     const int32_t *index, struct row_exchange *exchange) {
     struct tensor sent = pass_tensor(pass, pass->scratch, plan->slots, x.cols);
+    exchange->rows = pass_tensor(pass, pass->scratch, plan->rows, x.cols);
     rows_gather(pass, sent, x, index);
-    exchange_rows(pass, arrived, plan->arrived.from, sent, plan->arrived.to);
-    arena_reset(pass->scratch, mark);
-    return arrived;
+    exchange_begin(pass, exchange, plan->arrived.from, sent, plan->arrived.to);
 }
 
-struct tensor rows_return(const struct pass *pass, const struct dispatch_plan *plan,
-                          struct tensor x, const int32_t *index) {
-    struct tensor home = pass_tensor(pass, pass->scratch, plan->slots, x.cols);
-    const size_t mark = arena_mark(pass->scratch);
+void rows_return_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor x,
+                       const int32_t *index, struct row_exchange *exchange) {
+    exchange->rows = pass_tensor(pass, pass->scratch, plan->slots, x.cols);
     if (index) {
         struct tensor sent = pass_tensor(pass, pass->scratch, plan->rows, x.cols);
         rows_gather(pass, sent, x, index);
         x = sent;
     }
-    exchange_rows(pass, home, plan->arrived.to, x, plan->arrived.from);
-    arena_reset(pass->scratch, mark);
-    return home;
+    exchange_begin(pass, exchange, plan->arrived.to, x, plan->arrived.from);
 }

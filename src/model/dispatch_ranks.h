@@ -13,13 +13,13 @@ void arrived_rows_plan(const struct pass *pass, struct dispatch_plan *plan);
 
 /* y[i] = x[index[i]]; nothing without rows. */
 void rows_gather(const struct pass *pass, struct tensor y, struct tensor x, const int32_t *index);
-/* Sends x[index[i]] for every slot i in the order of the experts; what arrives, [R, cols], from
- * scratch. */
-struct tensor rows_send(const struct pass *pass, const struct dispatch_plan *plan, struct tensor x,
-                        const int32_t *index);
-/* Sends x[index[i]] (index NULL: x[i]) for every arrived row i back to where it came from; what
- * comes home, [T*K, cols] in the order of the experts, from scratch. */
-struct tensor rows_return(const struct pass *pass, const struct dispatch_plan *plan,
-                          struct tensor x, const int32_t *index);
+/* Starts to send x[index[i]] for every slot i in the order of the experts; [R, cols] arrive in
+ * scratch. comm_finish(&exchange->request) ends it. */
+void rows_send_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor x,
+                     const int32_t *index, struct row_exchange *exchange);
+/* Starts to send x[index[i]] (index NULL: x[i]) for every arrived row i back to where it came from;
+ * [T*K, cols] in the order of the experts come home, in scratch. */
+void rows_return_begin(const struct pass *pass, const struct dispatch_plan *plan, struct tensor x,
+                       const int32_t *index, struct row_exchange *exchange);
 
 #endif

@@ -109,24 +109,26 @@ void moe_forward(const struct pass *pass, int64_t layer, struct tensor y, struct
     const struct model *model = pass->model;
     const struct layer_tensors *w = &model->layers[layer];
     struct moe_saved *moe = &saved->moe;
+    struct row_exchange exchange;
     moe_take(pass, layer, xn.rows, moe);
     moe_route(pass, layer, xn, moe);
 
     size_t mark = arena_mark(pass->scratch);
     struct tensor sent = moe_sent(pass, xn);
-    dispatch_begin(pass, &moe->plan, pass->counts_loads ? model->loads[layer] : NULL, sent);
+    dispatch_begin(pass, &moe->plan, pass->counts_loads ? model->loads[layer] : NULL, sent,
+                   &exchange);
     struct tensor add = x;
     if (w->gate_up.rows > 0) {
         mlp_forward(pass, y, xn, w->gate_up, w->down, &saved->mlp);
         ops_add(pass->stream, &(struct op_add){.y = y, .a = x, .b = y});
         add = y;
     }
-    struct dispatched in = dispatch_finish(pass, &moe->plan, sent);
+    struct dispatched in = dispatch_finish(pass, &moe->plan, &exchange);
     moe->gate_up = tensor_rows(moe->gate_up, 0, moe->plan.rows);
     struct tensor rows = pass_tensor(pass, pass->scratch, moe->plan.rows, x.cols);
     experts_forward(pass, layer, rows, in, moe);
-    rows = combine_begin(pass, &moe->plan, rows);
-    combine_finish(pass, &moe->plan, y, rows, moe->weight, add);
+    combine_begin(pass, &moe->plan, rows, &exchange);
+    combine_finish(pass, &moe->plan, y, &exchange, moe->weight, add);
     arena_reset(pass->scratch, mark);
 }
 
@@ -231,6 +233,7 @@ void moe_backward(const struct pass *pass, int64_t layer, struct tensor dxn, str
     const struct layer_tensors *dw = &pass->model->layer_grads[layer];
     const struct moe_saved *moe = &saved->moe;
     bool has_shared = w->gate_up.rows > 0;
+    struct row_exchange exchange;
     size_t mark = arena_mark(pass->scratch);
     struct tensor drows = pass_tensor(pass, pass->scratch, moe->plan.rows, xn.cols);
     struct tensor dweight = pass_tensor(pass, pass->scratch, moe->weight.rows, moe->weight.cols);
@@ -239,7 +242,7 @@ void moe_backward(const struct pass *pass, int64_t layer, struct tensor dxn, str
         mlp_backward(pass, dxn, dy, xn, w->gate_up, w->down, dw->gate_up, dw->down, &saved->mlp);
     experts_backward(pass, layer, drows, dweight, dy, xn, moe);
     gate_backward(pass, layer, dxn, dweight, xn, moe, has_shared);
-    drows = combine_begin(pass, &moe->plan, drows);
-    combine_finish(pass, &moe->plan, dxn, drows, (struct tensor){0}, dxn);
+    combine_begin(pass, &moe->plan, drows, &exchange);
+    combine_finish(pass, &moe->plan, dxn, &exchange, (struct tensor){0}, dxn);
     arena_reset(pass->scratch, mark);
 }
