@@ -134,6 +134,28 @@ void moe_forward(const struct pass *pass, int64_t layer, struct tensor y, struct
 
 /* ---- backward ---- */
 
+/* dz [R, F] in: gradient of z without its weight; out: the weighted z. dgu [R, 2F] and dweight [T,
+ * K] out. */
+static void activation_backward(const struct pass *pass, struct tensor dz, struct tensor dgu,
+                                struct tensor dweight, const struct moe_saved *saved) {
+    const int64_t F = dz.cols;
+    const struct dispatch_plan *plan = &saved->plan;
+    const size_t mark = arena_mark(pass->scratch);
+    const struct slot_values weights = slot_values_send(pass, plan, saved->weight);
+    const struct tensor dweights = slot_values_like(pass, weights, dweight);
+    ops_swiglu_bwd(pass->stream, &(struct op_swiglu_bwd){.dg = tensor_cols(dgu, 0, F),
+                                                         .du = tensor_cols(dgu, F, F),
+                                                         .wy = dz,
+                                                         .dz = dz,
+                                                         .g = tensor_cols(saved->gate_up, 0, F),
+                                                         .u = tensor_cols(saved->gate_up, F, F),
+                                                         .weight = weights.values,
+                                                         .dweight = dweights,
+                                                         .slot = weights.slot});
+    slot_values_return(pass, plan, dweights, dweight);
+    arena_reset(pass->scratch, mark);
+}
+
 /* drows [R, D]: gradient of every dispatched row; dweight [T, K] of the gate's weights. */
 static void experts_backward(const struct pass *pass, int64_t layer, struct tensor drows,
                              struct tensor dweight, struct tensor dy, struct tensor xn,
@@ -152,8 +174,6 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     const enum rounding sent = precision_activation(precision_kept(pass->model));
     const enum rounding weight = precision_weight(pass->model->precision);
     struct dispatched from = dispatch_again(pass, plan, moe_sent(pass, dy));
-    const struct slot_values weights = slot_values_send(pass, plan, saved->weight);
-    const struct tensor dweights = slot_values_like(pass, weights, dweight);
     struct op_matmul_grouped product = {
         .offsets = own_part.offsets, .experts = own_part.count, .rows = R};
 
@@ -166,16 +186,7 @@ static void experts_backward(const struct pass *pass, int64_t layer, struct tens
     product.round_b = weight;
     ops_matmul_grouped(stream, &product);
 
-    ops_swiglu_bwd(stream, &(struct op_swiglu_bwd){.dg = tensor_cols(dgu, 0, F),
-                                                   .du = tensor_cols(dgu, F, F),
-                                                   .wy = dz,
-                                                   .dz = dz,
-                                                   .g = tensor_cols(saved->gate_up, 0, F),
-                                                   .u = tensor_cols(saved->gate_up, F, F),
-                                                   .weight = weights.values,
-                                                   .dweight = dweights,
-                                                   .slot = weights.slot});
-    slot_values_return(pass, plan, dweights, dweight);
+    activation_backward(pass, dz, dgu, dweight, saved);
     product.form = MATMUL_TN; /* dW_d += dy^T (w z) */
     product.c = experts_of(dw->expert_down, c, own_part);
     product.b = dz;
