@@ -69,6 +69,10 @@ fathom_status directory_begin(char **temporary, const char *path, bool replace, 
 fathom_status directory_commit(char *temporary, const char *path, bool replace, struct error *err);
 void directory_abort(char *temporary); /* accepts NULL */
 
+/* Makes the names in a directory survive a power cut. A file system that has no such thing for
+ * directories (EINVAL) has nothing to sync. */
+fathom_status directory_sync(const char *path, struct error *err);
+
 /* Removes what writers that were killed have left in a directory: every "*.tmp-NUMBER". Only for
  * one that no other process writes to (directory_lock). */
 fathom_status directory_remove_leftovers(const char *path, struct error *err);

@@ -165,18 +165,21 @@ fathom_status directory_begin(char **temporary, const char *path, bool replace, 
     return status;
 }
 
-static void sync_path(const char *path, int flags) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
-    if (fd < 0) return;
-    fsync(fd);
+fathom_status directory_sync(const char *path, struct error *err) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return error_set_errno(err, errno, "%s: cannot be opened", path);
+    int code = fsync(fd) != 0 && errno != EINVAL ? errno : 0;
     close(fd);
+    return code ? error_set_errno(err, code, "%s: cannot be synced", path) : FATHOM_OK;
 }
 
-static void sync_parent_of(const char *path) {
+static fathom_status sync_parent_of(const char *path, struct error *err) {
     struct text parent = {0};
     text_printf(&parent, "%.*s/..", (int)trimmed_length(path), path);
-    if (!parent.failed) sync_path(text_data(&parent), O_DIRECTORY);
+    fathom_status status = text_check(&parent, err);
+    if (status == FATHOM_OK) status = directory_sync(text_data(&parent), err);
     text_free(&parent);
+    return status;
 }
 
 /* Puts `temporary` in the place of an existing `path`; the old one is then under `temporary`. */
@@ -198,19 +201,18 @@ static int exchange(const char *temporary, const char *path) {
 
 static fathom_status move_into_place(const char *temporary, const char *path, bool replace,
                                      struct error *err) {
-    sync_path(temporary, O_DIRECTORY);
+    TRY(directory_sync(temporary, err));
     if (path_exists(path)) {
         if (!replace) return refuse_existing(path, err);
         int code = exchange(temporary, path);
         if (code != 0) return error_set_errno(err, code, "%s: cannot be replaced", path);
-        sync_parent_of(path);
+        TRY(sync_parent_of(path, err));
         return path_remove(temporary, err);
     }
     if (syscall(SYS_renameat2, AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0 &&
         ((errno != EINVAL && errno != ENOSYS) || rename(temporary, path) != 0))
         return error_set_errno(err, errno, "%s: cannot be put in place", path);
-    sync_parent_of(path);
-    return FATHOM_OK;
+    return sync_parent_of(path, err);
 }
 
 fathom_status directory_commit(char *temporary, const char *path, bool replace, struct error *err) {

@@ -230,11 +230,13 @@ static fathom_status publish(const char *checkpoint, const char *run, bool has_e
                              struct error *err) {
     char *from = NULL, *to = NULL;
     TRY(publish_files(checkpoint, run, err));
-    if (!has_ema) return FATHOM_OK;
+    if (!has_ema) return directory_sync(run, err);
     fathom_status status = path_join(&from, checkpoint, ema_directory, err);
     if (status == FATHOM_OK) status = path_join(&to, run, ema_directory, err);
     if (status == FATHOM_OK) status = path_make_directory(to, err);
     if (status == FATHOM_OK) status = publish_files(from, to, err);
+    if (status == FATHOM_OK) status = directory_sync(to, err);
+    if (status == FATHOM_OK) status = directory_sync(run, err);
     mem_free(from);
     mem_free(to);
     return status;

@@ -191,6 +191,8 @@ static fathom_status start_resumed(struct run_state *r, struct error *err) {
         log_line(r->log, LOG_INFO, "resuming %s at step %lld", r->options->out,
                  (long long)r->at.step);
         if (is_first(r)) status = checkpoint_set_aside(r->options->out, r->at.step, err);
+        if (status == FATHOM_OK && is_first(r))
+            status = checkpoint_publish(&checkpoint, r->options->out, err);
     }
     checkpoint_close(&checkpoint);
     return status;

@@ -182,6 +182,23 @@ static void damaged_checkpoints_are_passed_over_and_set_aside(void) {
     world_close(&w);
 }
 
+/* The last checkpoint was in place when the run ended, its files not yet in the run's directory. */
+static void a_run_cut_off_while_publishing_has_its_last_model(void) {
+    struct error err = {0};
+    struct world w;
+    char path[1200];
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    uint64_t weights = hash_of(w.out, "model.safetensors");
+    snprintf(path, sizeof path, "%s/model.safetensors", w.out);
+    FILE *file = (remove(path), fopen(path, "w"));
+    CHECK(file != NULL && fputs("an older one", file) >= 0 && fclose(file) == 0);
+    w.options.resume = true;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    world_close(&w);
+}
+
 /* Its weights and state are whole: with the config of the one before they are gone on from. */
 static void a_damaged_config_is_taken_from_an_older_checkpoint(void) {
     struct error err = {0};
@@ -656,6 +673,7 @@ static const struct test tests[] = {
     TEST(summed_loads_have_the_violation_of_their_sum),
     TEST(damaged_weights_are_named_on_resume),
     TEST(damaged_checkpoints_are_passed_over_and_set_aside),
+    TEST(a_run_cut_off_while_publishing_has_its_last_model),
     TEST(a_damaged_config_is_taken_from_an_older_checkpoint),
     TEST(a_step_that_is_not_finite_is_skipped),
     TEST(listed_batches_are_passed),
