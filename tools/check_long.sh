@@ -1,7 +1,8 @@
 #!/bin/bash
-# What `make check-long` runs: a build with clang and the lints, every test under the address and
-# undefined-behaviour sanitizers, and the threaded tests under the thread sanitizer. Fuzzing has a
-# target of its own: `make fuzz`. Sanitized code is several times slower: tests get more time.
+# What `make check-long` runs: a build with clang, the lints and a fault at every writing call (which
+# sanitizers do not go with), every test under the address and undefined-behaviour sanitizers, and the
+# threaded tests under the thread sanitizer. Fuzzing has a target of its own: `make fuzz`. Sanitized
+# code is several times slower: tests get more time.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/stages.sh
@@ -14,6 +15,8 @@ threaded=(test_pool test_op_determinism test_model_determinism test_session test
 
 step "build clang" tools/build.sh clang
 step "format, clang-tidy, layers, lengths" tools/lint.sh build/clang
+stage "every failing write" env FATHOM=build/clang/fathom FATHOM_TEST_FAULTS=1000 \
+    bash tests/cli/test_faults.sh
 step "build asan" tools/build.sh asan
 stage "tests under asan" tools/run_tests.sh build/asan
 step "build tsan" tools/build.sh tsan "${threaded[@]}"
