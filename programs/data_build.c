@@ -79,7 +79,7 @@ static fathom_status build(struct command *command, const struct build_arguments
     /* Nothing was saved, so this is no success: a script must not go on. */
     if (status == FATHOM_INTERRUPTED)
         status = error_set(err, FATHOM_IO, "%s: interrupted, nothing was written", o->out);
-    if (status == FATHOM_OK) print_result(command->log, o->out, &result, clock_seconds() - begin);
+    if (status == FATHOM_OK) print_result(command->log, o->out, &result, clock_since(begin));
     pool_free(pool);
     doc_reader_close(reader);
     tokenizer_free(tokenizer);

@@ -117,7 +117,7 @@ static void report(struct log *log, const char *out, const struct synth *synth,
     char made[32], rate[32];
     log_progress(log, true, "%s: %s of text in %llu documents, %s/s, words from %s", out,
                  format_bytes(made, (double)sink->bytes), (unsigned long long)sink->documents,
-                 format_bytes(rate, (double)sink->bytes / (seconds + 1e-9)),
+                 format_bytes(rate, clock_rate((double)sink->bytes, seconds)),
                  word_list_source(synth_words(synth)));
 }
 
@@ -159,7 +159,7 @@ static fathom_status synthesize(struct command *command, const struct synth_argu
         sink.file = NULL;
         status = file_writer_commit(file, err);
     }
-    if (status == FATHOM_OK) report(command->log, o->out, synth, &sink, clock_seconds() - begin);
+    if (status == FATHOM_OK) report(command->log, o->out, synth, &sink, clock_since(begin));
     file_writer_abort(sink.file);
     text_free(&sink.line);
     synth_free(synth);

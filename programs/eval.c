@@ -1,6 +1,8 @@
 /* fathom eval: the options of all tasks, and perplexity */
 #include <math.h>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "data/facts.h"
 #include "eval/perplexity.h"
 #include "eval_tasks.h"
@@ -61,7 +63,7 @@ static void print_json(FILE *out, const struct perplexity *p, double rate) {
 }
 
 static void print_result(FILE *out, const struct perplexity *p, bool as_json) {
-    double rate = (double)p->tokens / p->seconds;
+    double rate = clock_rate((double)p->tokens, p->seconds);
     if (as_json) {
         print_json(out, p, rate);
         return;

@@ -115,7 +115,7 @@ static fathom_status train_on(struct command *command, const struct train_option
     TRY(save_tokenizer(*t, o, err));
     log_line(command->log, LOG_INFO, "%s: %d tokens from %s of text in %s", o->out,
              tokenizer_vocab_size(*t), format_bytes(size, (double)bytes),
-             format_duration(time, clock_seconds() - begin));
+             format_duration(time, clock_since(begin)));
     return FATHOM_OK;
 }
 

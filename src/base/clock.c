@@ -14,6 +14,13 @@ double clock_seconds(void) { return seconds_of(CLOCK_MONOTONIC); }
 double clock_wall(void) { return seconds_of(CLOCK_REALTIME); }
 double clock_process_seconds(void) { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 
+double clock_since(double begin) {
+    double seconds = clock_seconds() - begin;
+    return seconds > 0 ? seconds : 0;
+}
+
+double clock_rate(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
+
 /* The one mutable variable of the process: signal handlers have no argument. */
 static volatile sig_atomic_t interrupted;
 

@@ -33,7 +33,8 @@ void log_progress(struct log *log, bool last, const char *format, ...) {
     if (!log->stream || log->level < LOG_INFO) return;
     double now = clock_seconds();
     double pause = log->is_terminal ? redraw_seconds : plain_seconds;
-    if (!last && now - log->last_progress < pause) return;
+    double passed = now - log->last_progress; /* negative: the clock went back */
+    if (!last && passed >= 0 && passed < pause) return;
     log->last_progress = now;
     va_list args;
     va_start(args, format);

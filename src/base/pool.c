@@ -66,13 +66,14 @@ static void relax(void) {
 
 /* Spins until *word differs from value, for some microseconds; true when it does. */
 static bool spin_while(_Atomic uint32_t *word, uint32_t value) {
-    double end = clock_seconds() + spin_seconds;
+    double begin = clock_seconds(), passed;
     do {
         for (int i = 0; i < SPIN_CHECKS; i++) {
             if (atomic_load_explicit(word, memory_order_acquire) != value) return true;
             relax();
         }
-    } while (clock_seconds() < end);
+        passed = clock_seconds() - begin;
+    } while (passed >= 0 && passed < spin_seconds);
     return false;
 }
 

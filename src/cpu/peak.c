@@ -8,6 +8,7 @@
 #include "cpu/cpu.h"
 #include "cpu/peak_kernels.h"
 
+static const int64_t max_rounds = (int64_t)1 << 36;
 enum {
     SAMPLES = 7,
     TILES_PER_THREAD = 8,   /* a thread that is held up leaves tiles to the others */
@@ -64,7 +65,8 @@ static int64_t rounds_for(const struct kernels *kernels, double seconds) {
         struct fma_work work = {.kernels = kernels, .rounds = rounds};
         double begin = clock_seconds();
         fma_tile(&work, 0, 0);
-        double took = clock_seconds() - begin;
+        double took = clock_since(begin);
+        if (rounds > max_rounds) return rounds; /* the clock does not go on */
         if (took > seconds / 8) return (int64_t)((double)rounds * seconds / took) + 1;
         rounds *= 4;
     }
@@ -77,7 +79,7 @@ static double fma_rate(struct device *device, const struct kernels *kernels, boo
     struct fma_work work = {.kernels = kernels, .rounds = rounds_for(kernels, seconds)};
     double begin = clock_seconds();
     pool_run(pool, tiles, fma_tile, &work);
-    return (double)tiles * kernels->fma_flops(work.rounds) / (clock_seconds() - begin);
+    return clock_rate((double)tiles * kernels->fma_flops(work.rounds), clock_since(begin));
 }
 
 double cpu_peak_flops(struct device *device) {
@@ -111,7 +113,7 @@ static double memory_rate(struct pool *pool, struct memory_work *work) {
     for (int i = 0; i < SAMPLES; i++) {
         double begin = clock_seconds();
         pool_run(pool, READ_TILES, memory_tile, work);
-        rates[i] = READ_BYTES / (clock_seconds() - begin);
+        rates[i] = clock_rate(READ_BYTES, clock_since(begin));
     }
     return median(rates, SAMPLES);
 }

@@ -114,7 +114,7 @@ static void show_progress(const struct builder *b, double begin) {
     if (!b->options->log) return;
     log_progress(b->options->log, false, "%s of text, %s tokens, %s/s", format_bytes(text, bytes),
                  format_count(tokens, (double)(r->tokens[0] + r->tokens[1])),
-                 format_bytes(rate, bytes / (clock_seconds() - begin + 1e-9)));
+                 format_bytes(rate, clock_rate(bytes, clock_since(begin))));
 }
 
 static fathom_status check_result(const struct builder *b, struct error *err) {

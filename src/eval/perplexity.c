@@ -147,7 +147,7 @@ fathom_status perplexity_measure(struct perplexity *result, const struct model *
                                   .tokens = m.windows * options->length,
                                   .nats = m.sum / tokens,
                                   .bits_per_byte = bytes > 0 ? m.sum / log(2) / bytes : 0,
-                                  .seconds = clock_seconds() - begin,
+                                  .seconds = clock_since(begin),
                                   .mtp_modules = m.modules};
     for (int64_t k = 0; k < m.modules; k++) {
         const double predicted = (double)m.mtp_tokens[k];

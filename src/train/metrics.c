@@ -178,6 +178,13 @@ static void put_layers(struct text *out, const struct step_metrics *s) {
     text_append_char(out, ']');
 }
 
+static void put_speed(struct text *out, const struct metrics_line *line, double tokens) {
+    put_number(out, "seconds", line->seconds);
+    put_number(out, "tokens_per_second", tokens / line->seconds);
+    put_number(out, "gflops", line->flops / line->seconds * 1e-9);
+    if (line->peak > 0) put_number(out, "peak_share", line->flops / line->seconds / line->peak);
+}
+
 static void put_line(struct text *out, const struct metrics_line *line, double tokens) {
     const struct step_metrics *s = line->metrics;
     text_printf(out, "{\"step\": %lld, \"tokens\": %lld", (long long)line->step,
@@ -188,10 +195,7 @@ static void put_line(struct text *out, const struct metrics_line *line, double t
     put_number(out, "total_loss", s->loss_total);
     put_number(out, "learning_rate", s->learning_rate);
     put_number(out, "grad_norm", s->grad_norm);
-    put_number(out, "seconds", line->seconds);
-    put_number(out, "tokens_per_second", tokens / line->seconds);
-    put_number(out, "gflops", line->flops / line->seconds * 1e-9);
-    if (line->peak > 0) put_number(out, "peak_share", line->flops / line->seconds / line->peak);
+    if (line->seconds > 0) put_speed(out, line, tokens);
     if (!isnan(line->heldout)) put_number(out, "heldout_loss", line->heldout);
     if (line->is_spike) text_append_string(out, ", \"spike\": true");
     if (s->moe_layers > 0) put_layers(out, s);
@@ -214,10 +218,12 @@ static void put_event(struct text *out, const struct metrics_line *line, double 
     scalars[count++] =
         (struct tensorboard_scalar){"optimizer/learning_rate", (float)s->learning_rate};
     scalars[count++] = (struct tensorboard_scalar){"optimizer/grad_norm", (float)s->grad_norm};
-    scalars[count++] =
-        (struct tensorboard_scalar){"speed/tokens_per_second", (float)(tokens / line->seconds)};
-    scalars[count++] =
-        (struct tensorboard_scalar){"speed/gflops", (float)(line->flops / line->seconds * 1e-9)};
+    if (line->seconds > 0) {
+        scalars[count++] =
+            (struct tensorboard_scalar){"speed/tokens_per_second", (float)(tokens / line->seconds)};
+        scalars[count++] = (struct tensorboard_scalar){"speed/gflops",
+                                                       (float)(line->flops / line->seconds * 1e-9)};
+    }
     if (s->moe_layers > 0)
         scalars[count++] = (struct tensorboard_scalar){
             "experts/max_violation", (float)mean_of(s->max_violation, s->moe_layers)};

@@ -11,7 +11,7 @@ struct metrics_line {
     int64_t step; /* optimizer steps done, from 1 */
     int64_t tokens_seen;
     double tokens_per_step;
-    double seconds; /* of this step */
+    double seconds; /* of this step; 0: not known, the clock went back */
     double flops;   /* useful ones of this step */
     double peak;    /* FLOP/s of the machine's FMA units; 0: not measured */
     const struct step_metrics *metrics;

@@ -412,9 +412,9 @@ static void show_progress(struct run_state *r, const struct step_metrics *m, dou
                           bool is_last) {
     const struct pretrain_options *o = r->options;
     char left[32], rate[32], beside[48] = "";
-    double seconds = clock_seconds() - r->started;
+    double seconds = clock_since(r->started);
     int64_t done = r->at.samples - r->started_samples;
-    double tokens = (double)(done * o->sequence_length) / seconds;
+    double tokens = clock_rate((double)(done * o->sequence_length), seconds);
     double rest = seconds / (double)done * (double)(r->schedule.samples - r->at.samples);
     if (!isnan(heldout)) snprintf(beside, sizeof beside, "  held-out %.4f", heldout);
     log_progress(r->log, is_last || !isnan(heldout),
@@ -433,7 +433,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     if (status == FATHOM_NOT_FINITE) return skip_step(r, err);
     TRY(status);
     r->skipped_in_row = 0;
-    double seconds = clock_seconds() - begin;
+    double seconds = clock_since(begin);
     double tokens = (double)(batch_now(r) * o->sequence_length);
     step_over(r);
     bool is_last = r->at.step == o->steps;
