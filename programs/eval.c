@@ -2,7 +2,6 @@
 #include <math.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "data/facts.h"
 #include "eval/perplexity.h"
 #include "eval_tasks.h"

@@ -83,6 +83,14 @@ static fathom_status first_of_ranks(const struct run_state *r, int64_t *value, s
 
 /* ---- data ---- */
 
+/* A damaged shard is named before it is trained on. */
+static fathom_status verify_data(const struct run_state *r, struct error *err) {
+    if (!r->options->verify_data) return FATHOM_OK;
+    fathom_status status = shard_set_verify(r->train, err);
+    if (status == FATHOM_OK) status = shard_set_verify(r->heldout, err);
+    return status == FATHOM_OK ? FATHOM_OK : error_prefix(err, "%s", r->options->data);
+}
+
 static fathom_status open_data(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     TRY(shard_set_open(&r->train, o->data, SHARD_TRAIN, err));
@@ -94,7 +102,8 @@ static fathom_status open_data(struct run_state *r, struct error *err) {
     for (int64_t i = 0; i < o->micro_batch; i++)
         r->sequences[i] = (struct sequence){.tokens = r->tokens + i * (o->sequence_length + 1),
                                             .count = o->sequence_length};
-    return shard_set_check_vocab(r->train, r->model->config.vocab, o->data, err);
+    TRY(shard_set_check_vocab(r->train, r->model->config.vocab, o->data, err));
+    return verify_data(r, err);
 }
 
 /* ---- start and resume ---- */

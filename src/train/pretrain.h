@@ -15,6 +15,7 @@ struct pretrain_options {
     char *out;   /* the run's directory */
     char *recipe;
     bool resume, dry_run;
+    bool verify_data; /* before the first step */
     int64_t threads, ranks;
     bool expert_parallel;
     char *isa;

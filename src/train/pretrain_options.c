@@ -89,6 +89,8 @@ static const struct option rows[] = {
      "steps that are not trained on, such as 120-125,300: their batches are passed", false, false},
     {"whole-documents", OPTION_FLAG, AT(whole_documents), 0, 0, NULL, NULL, NULL,
      "begin samples with documents, so that those that fit are whole", false, true},
+    {"verify-data", OPTION_FLAG, AT(verify_data), 0, 0, "yes", NULL, NULL,
+     "read all data before the first step and compare their checksums", false, false},
     {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
      false},
     {"ranks", OPTION_INT, AT(ranks), 1, COMM_RANKS_MAX, "1", NULL, "N",

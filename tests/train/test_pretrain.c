@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "files.h"
 #include "pretrain_test.h"
 #include "text/bpe_train.h"
 #include "train/balance.h"
@@ -218,6 +219,46 @@ static void a_damaged_config_is_taken_from_an_older_checkpoint(void) {
     remove_step(&w, 6);
     CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "step-00000004/config.json");
+    world_close(&w);
+}
+
+static void flip_bit(const char *path, long at) {
+    FILE *file = fopen(path, "r+b");
+    CHECK(file != NULL && fseek(file, at, SEEK_SET) == 0);
+    int byte = fgetc(file);
+    CHECK(fseek(file, at, SEEK_SET) == 0 && fputc(byte ^ 1, file) != EOF && fclose(file) == 0);
+}
+
+static void a_flipped_bit_of_a_shard_stops_a_run_and_names_it(void) {
+    struct error err = {0};
+    struct world w;
+    const char *const shards[] = {"train-00000.tok", "heldout-00000.tok"};
+    world_open(&w, 1);
+    for (int s = 0; s < 2; s++) {
+        char path[1200];
+        struct file_map map;
+        snprintf(path, sizeof path, "%s/%s", w.data, shards[s]);
+        CHECK_OK(file_map_open(&map, path, &err), &err);
+        /* the header's counts, the first tokens, some in the middle, the document index */
+        const long places[] = {24, 64, 64 + (long)map.size / 4, (long)map.size - 12};
+        file_map_close(&map);
+        for (int i = 0; i < 4; i++) {
+            harness_context("%s, byte %ld", shards[s], places[i]);
+            flip_bit(path, places[i]);
+            CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
+            CHECK_HAS(err.text, shards[s]);
+            CHECK_HAS(err.text, "checksum");
+            CHECK(!path_exists(w.out));
+            flip_bit(path, places[i]);
+        }
+    }
+    harness_context("%s", "");
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    w.options.resume = true;
+    flip_bit(test_path("data/train-00000.tok"), 100);
+    CHECK_STATUS(pretrain_run(&w.options, w.device, &err), FATHOM_BAD_INPUT);
+    w.options.verify_data = false;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
     world_close(&w);
 }
 
@@ -675,6 +716,7 @@ static const struct test tests[] = {
     TEST(damaged_checkpoints_are_passed_over_and_set_aside),
     TEST(a_run_cut_off_while_publishing_has_its_last_model),
     TEST(a_damaged_config_is_taken_from_an_older_checkpoint),
+    TEST(a_flipped_bit_of_a_shard_stops_a_run_and_names_it),
     TEST(a_step_that_is_not_finite_is_skipped),
     TEST(listed_batches_are_passed),
     TEST(three_such_steps_in_a_row_end_the_run),
