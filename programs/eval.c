@@ -30,7 +30,7 @@ static const struct option rows[] = {
      "needle: where the fact stands, in percent of the text", false, false},
     {"trials", OPTION_INT, AT(trials), 1, 1e6, "10", NULL, "N",
      "needle: texts of each length, asked at each depth", false, false},
-    {"others", OPTION_INT, AT(others), 0, FACT_MOST / 2, "0", NULL, "N",
+    {"others", OPTION_INT, AT(others), 0, FACT_MOST_OTHERS, "0", NULL, "N",
      "needle: further facts in the text, not asked about", false, false},
     {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N", "needle: other texts and facts", false,
      false},
@@ -75,7 +75,7 @@ static void print_result(FILE *out, const struct perplexity *p, bool as_json) {
         fprintf(out,
                 "MTP module %lld, %lld tokens: %.4f nats per token; %.1f%% are the model's own "
                 "choice\n",
-                (long long)(k + 1), (long long)p->mtp[k].tokens, p->mtp[k].nats,
+                (long long)k + 1, (long long)p->mtp[k].tokens, p->mtp[k].nats,
                 100 * p->mtp[k].agreement);
 }
 

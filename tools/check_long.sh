@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/stages.sh
-export FATHOM_TEST_TIME_SCALE=10 FATHOM_TEST_KILLS=100
+export FATHOM_TEST_TIME_SCALE=10 FATHOM_TEST_KILLS=100 FATHOM_TEST_FAULTS=150
 export ASAN_OPTIONS=${ASAN_OPTIONS:-allocator_may_return_null=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 # A test's process leaves by _exit, past the report at exit: so stop at the first race.

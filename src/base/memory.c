@@ -10,7 +10,10 @@
 
 static _Atomic int64_t allocations_to_failure; /* 0: none is due */
 
-void mem_fail_after(int64_t n) { atomic_store(&allocations_to_failure, n); }
+int64_t mem_fail_after(int64_t n) {
+    int64_t left = atomic_exchange(&allocations_to_failure, n);
+    return left > 0 ? left : 0;
+}
 
 /* Whether this allocation is the one that a test wants to fail. */
 static bool must_fail(void) {

@@ -34,10 +34,12 @@ static inline int size_add(size_t a, size_t b, size_t *out) {
     return !__builtin_add_overflow(a, b, out);
 }
 
-/* For tests only: the n-th allocation from now (1: the next one) fails, once; 0 turns this off. A
- * test sweeps n upwards until the code under test succeeds. This counter is the layer's one mutable
- * variable beside the signal flag (base/clock.h): allocation has no handle to hang it on. */
-void mem_fail_after(int64_t n);
+/* For tests only: the n-th allocation from now (1: the next one) fails, once; 0 turns this off.
+ * Returns what was left of the call before: above 0 when its allocation did not come. A test sweeps
+ * n upwards until the code under test succeeds or makes no n allocations. This counter is the
+ * layer's one mutable variable beside the signal flag (base/clock.h): allocation has no handle to
+ * hang it on. */
+int64_t mem_fail_after(int64_t n);
 
 /* Peak resident set of this process in bytes (VmHWM); 0 where the system does not tell. */
 size_t mem_peak_resident(void);

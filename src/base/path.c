@@ -173,15 +173,6 @@ fathom_status directory_sync(const char *path, struct error *err) {
     return code ? error_set_errno(err, code, "%s: cannot be synced", path) : FATHOM_OK;
 }
 
-static fathom_status sync_parent_of(const char *path, struct error *err) {
-    struct text parent = {0};
-    text_printf(&parent, "%.*s/..", (int)trimmed_length(path), path);
-    fathom_status status = text_check(&parent, err);
-    if (status == FATHOM_OK) status = directory_sync(text_data(&parent), err);
-    text_free(&parent);
-    return status;
-}
-
 /* Puts `temporary` in the place of an existing `path`; the old one is then under `temporary`. */
 static int exchange(const char *temporary, const char *path) {
     if (syscall(SYS_renameat2, AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) return 0;
@@ -199,25 +190,31 @@ static int exchange(const char *temporary, const char *path) {
     return code;
 }
 
-static fathom_status move_into_place(const char *temporary, const char *path, bool replace,
-                                     struct error *err) {
+/* `parent` is written before: what is in place is not to fail for want of memory. */
+static fathom_status move_into_place(const char *temporary, const char *path, const char *parent,
+                                     bool replace, struct error *err) {
     TRY(directory_sync(temporary, err));
     if (path_exists(path)) {
         if (!replace) return refuse_existing(path, err);
         int code = exchange(temporary, path);
         if (code != 0) return error_set_errno(err, code, "%s: cannot be replaced", path);
-        TRY(sync_parent_of(path, err));
+        TRY(directory_sync(parent, err));
         return path_remove(temporary, err);
     }
     if (syscall(SYS_renameat2, AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0 &&
         ((errno != EINVAL && errno != ENOSYS) || rename(temporary, path) != 0))
         return error_set_errno(err, errno, "%s: cannot be put in place", path);
-    return sync_parent_of(path, err);
+    return directory_sync(parent, err);
 }
 
 fathom_status directory_commit(char *temporary, const char *path, bool replace, struct error *err) {
-    fathom_status status = move_into_place(temporary, path, replace, err);
+    struct text parent = {0};
+    text_printf(&parent, "%.*s/..", (int)trimmed_length(path), path);
+    fathom_status status = text_check(&parent, err);
+    if (status == FATHOM_OK)
+        status = move_into_place(temporary, path, text_data(&parent), replace, err);
     if (status != FATHOM_OK) path_remove(temporary, NULL);
+    text_free(&parent);
     mem_free(temporary);
     return status;
 }

@@ -417,7 +417,7 @@ static fathom_status loopback_split(struct comm *comm, struct comm *parent, stru
         TRY(group_new(&made, whole->world, comm->size, err));
         for (int i = 0; i < comm->size; i++) made->ranks[i] = whole->ranks[ranks[i]];
     }
-    for (int i = 0; i < parent->size; i++) counts[i] = sizeof made;
+    for (int i = 0; i < parent->size; i++) counts[i] = sizeof(void *);
     comm_run(parent, stream,
              &(struct comm_op){.kind = COMM_ALL_GATHER,
                                .dtype = DTYPE_U8,

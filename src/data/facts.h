@@ -9,7 +9,7 @@
 #include "data/word_list.h"
 
 /* FACT_TEXT_MAX: room for what any of the writers below appends. */
-enum { FACT_MOST = 64, FACT_TEXT_MAX = 128 };
+enum { FACT_MOST = 64, FACT_MOST_OTHERS = FACT_MOST / 2, FACT_TEXT_MAX = 128 };
 
 struct fact {
     const char *color, *thing; /* static */

@@ -85,7 +85,7 @@ static fathom_status first_of_ranks(const struct run_state *r, int64_t *value, s
 
 /* A damaged shard is named before it is trained on. */
 static fathom_status verify_data(const struct run_state *r, struct error *err) {
-    if (!r->options->verify_data) return FATHOM_OK;
+    if (!r->options->verify_data || !is_first(r)) return FATHOM_OK;
     fathom_status status = shard_set_verify(r->train, err);
     if (status == FATHOM_OK) status = shard_set_verify(r->heldout, err);
     return status == FATHOM_OK ? FATHOM_OK : error_prefix(err, "%s", r->options->data);
