@@ -178,6 +178,19 @@ static void put_layers(struct text *out, const struct step_metrics *s) {
     text_append_char(out, ']');
 }
 
+static void put_sources(struct text *out, const struct metrics_line *line) {
+    text_append_string(out, ", \"sources\": [");
+    for (size_t i = 0; i < line->source_count; i++) {
+        const struct metrics_source *source = &line->sources[i];
+        text_append_string(out, i > 0 ? ", {\"data\": " : "{\"data\": ");
+        json_write_string(out, source->name, strlen(source->name));
+        text_printf(out, ", \"tokens\": %lld", (long long)source->tokens);
+        if (!isnan(source->heldout)) put_number(out, "heldout_loss", source->heldout);
+        text_append_char(out, '}');
+    }
+    text_append_char(out, ']');
+}
+
 static void put_speed(struct text *out, const struct metrics_line *line, double tokens) {
     put_number(out, "seconds", line->seconds);
     put_number(out, "tokens_per_second", tokens / line->seconds);
@@ -198,6 +211,7 @@ static void put_line(struct text *out, const struct metrics_line *line, double t
     if (line->seconds > 0) put_speed(out, line, tokens);
     if (!isnan(line->heldout)) put_number(out, "heldout_loss", line->heldout);
     if (line->is_spike) text_append_string(out, ", \"spike\": true");
+    if (line->source_count > 0) put_sources(out, line);
     if (s->moe_layers > 0) put_layers(out, s);
     text_append_string(out, "}\n");
 }

@@ -6,6 +6,13 @@
 
 #include "train/trainer.h"
 
+/* One dataset of several. */
+struct metrics_source {
+    const char *name;
+    int64_t tokens; /* seen so far */
+    double heldout; /* NaN: not measured at this step */
+};
+
 /* One line of metrics.jsonl. */
 struct metrics_line {
     int64_t step; /* optimizer steps done, from 1 */
@@ -17,6 +24,8 @@ struct metrics_line {
     const struct step_metrics *metrics;
     double heldout; /* nats per token on held-out data; NaN: not measured at this step */
     bool is_spike;  /* of the training loss */
+    const struct metrics_source *sources; /* [source_count]; none where the data are one dataset */
+    size_t source_count;
 };
 
 struct metrics;

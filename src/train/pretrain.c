@@ -13,8 +13,8 @@
 #include "train/balance.h"
 #include "train/checkpoint.h"
 #include "train/curve.h"
-#include "train/loader.h"
 #include "train/metrics.h"
+#include "train/mixture.h"
 #include "train/spikes.h"
 
 /* Where the last steps begin whose expert loads are summed, as a share of the run. */
@@ -28,8 +28,8 @@ struct run_state {
     struct model *model;
     struct trainer *trainer;
     struct ema *ema;
-    struct shard_set *train, *heldout;
-    struct loader loader;
+    struct mixture data;
+    struct metrics_source *sources; /* [data.count] of a mixture; NULL for one dataset */
     struct metrics *metrics;
     int32_t *tokens;            /* [micro_batch, T + 1] */
     struct sequence *sequences; /* [micro_batch] */
@@ -83,27 +83,30 @@ static fathom_status first_of_ranks(const struct run_state *r, int64_t *value, s
 
 /* ---- data ---- */
 
-/* A damaged shard is named before it is trained on. */
-static fathom_status verify_data(const struct run_state *r, struct error *err) {
-    if (!r->options->verify_data || !is_first(r)) return FATHOM_OK;
-    fathom_status status = shard_set_verify(r->train, err);
-    if (status == FATHOM_OK) status = shard_set_verify(r->heldout, err);
-    return status == FATHOM_OK ? FATHOM_OK : error_prefix(err, "%s", r->options->data);
+static fathom_status name_sources(struct run_state *r, struct error *err) {
+    if (r->data.count == 1) return FATHOM_OK;
+    TRY(MEM_NEW(&r->sources, r->data.count, "--data", err));
+    for (size_t i = 0; i < r->data.count; i++)
+        r->sources[i] = (struct metrics_source){.name = r->data.sources[i].directory};
+    return FATHOM_OK;
 }
 
 static fathom_status open_data(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
-    TRY(shard_set_open(&r->train, o->data, SHARD_TRAIN, err));
-    TRY(shard_set_open(&r->heldout, o->data, SHARD_HELDOUT, err));
-    TRY(loader_init(&r->loader, r->train, o->sequence_length, (uint64_t)o->seed, err));
-    if (o->whole_documents) TRY(loader_keep_documents(&r->loader, err));
+    const struct mixture_options options = {.data = o->data,
+                                            .length = o->sequence_length,
+                                            .seed = (uint64_t)o->seed,
+                                            .vocab = r->model->config.vocab,
+                                            .has_whole_documents = o->whole_documents,
+                                            .is_verified = o->verify_data && is_first(r)};
+    TRY(mixture_open(&r->data, &options, err));
+    TRY(name_sources(r, err));
     TRY(MEM_NEW(&r->tokens, o->micro_batch * (o->sequence_length + 1), "a batch", err));
     TRY(MEM_NEW(&r->sequences, o->micro_batch, "a batch", err));
     for (int64_t i = 0; i < o->micro_batch; i++)
         r->sequences[i] = (struct sequence){.tokens = r->tokens + i * (o->sequence_length + 1),
                                             .count = o->sequence_length};
-    TRY(shard_set_check_vocab(r->train, r->model->config.vocab, o->data, err));
-    return verify_data(r, err);
+    return FATHOM_OK;
 }
 
 /* ---- start and resume ---- */
@@ -139,7 +142,7 @@ static fathom_status start_new(struct run_state *r, struct error *err) {
 
 static fathom_status check_resumed(const struct run_state *r, const struct state_info *info,
                                    struct error *err) {
-    if (info->data_identity != shard_set_identity(r->train))
+    if (info->data_identity != mixture_identity(&r->data))
         RAISE(FATHOM_BAD_INPUT,
               "%s: not the data that %s was trained on; resuming would change the run",
               r->options->data, r->options->out);
@@ -273,9 +276,8 @@ static void run_close(struct run_state *r) {
     trainer_free(r->trainer);
     ema_free(r->ema);
     model_free(r->model);
-    loader_free(&r->loader);
-    shard_set_close(r->train);
-    shard_set_close(r->heldout);
+    mixture_close(&r->data);
+    mem_free(r->sources);
     mem_free(r->tokens);
     mem_free(r->sequences);
     text_free(&r->recorded);
@@ -311,7 +313,7 @@ static fathom_status save(struct run_state *r, struct error *err) {
                                     .tokens_seen = tokens_seen(r),
                                     .samples_seen = r->at.samples,
                                     .seed = (uint64_t)o->seed,
-                                    .data_identity = shard_set_identity(r->train)};
+                                    .data_identity = mixture_identity(&r->data)};
     if (r->saved_step == r->at.step) return FATHOM_OK;
     TRY(agree(r, is_first(r) ? metrics_sync(r->metrics, err) : FATHOM_OK, err));
     const struct trained trained = trained_of(r);
@@ -355,8 +357,8 @@ static fathom_status take_step(struct run_state *r, struct step_metrics *metrics
     trainer_begin(r->trainer, &totals, &weights);
     for (int64_t part = share.begin; part < share.end; part++) {
         for (int64_t i = 0; i < o->micro_batch; i++)
-            TRY(loader_read(&r->loader, r->at.samples + part * o->micro_batch + i,
-                            r->tokens + i * (o->sequence_length + 1), err));
+            TRY(mixture_read(&r->data, r->at.samples + part * o->micro_batch + i,
+                             r->tokens + i * (o->sequence_length + 1), err));
         TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
     }
     TRY(trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->at),
@@ -396,10 +398,11 @@ static bool look_for_spike(struct run_state *r, double loss) {
     return true;
 }
 
-/* Mean loss of the first held-out samples; NaN where there are none. */
-static fathom_status measure_heldout(struct run_state *r, double *loss, struct error *err) {
+/* Mean loss of a source's first held-out samples; NaN where there are none. */
+static fathom_status measure_source(struct run_state *r, const struct shard_set *set, double *loss,
+                                    struct error *err) {
     const struct pretrain_options *o = r->options;
-    int64_t count = shard_set_samples(r->heldout, o->sequence_length);
+    int64_t count = shard_set_samples(set, o->sequence_length);
     double sum = 0;
     *loss = NAN;
     if (count > o->heldout_sequences) count = o->heldout_sequences;
@@ -408,13 +411,37 @@ static fathom_status measure_heldout(struct run_state *r, double *loss, struct e
          at += o->micro_batch) {
         int64_t part = count - at < o->micro_batch ? count - at : o->micro_batch;
         for (int64_t i = 0; i < part; i++)
-            TRY(shard_set_sample(r->heldout, at + i, o->sequence_length,
+            TRY(shard_set_sample(set, at + i, o->sequence_length,
                                  r->tokens + i * (o->sequence_length + 1), err));
         TRY(trainer_measure_loss(r->trainer, r->sequences, part, &sum, err));
     }
     TRY(sum_over_ranks(r, &sum, err));
     if (count > 0) *loss = sum / (double)(count * o->sequence_length);
     return FATHOM_OK;
+}
+
+/* The mean over sources by weight, of those that hold something out; NaN where none does. */
+static fathom_status measure_heldout(struct run_state *r, double *loss, struct error *err) {
+    double sum = 0, weights = 0;
+    for (size_t i = 0; i < r->data.count; i++) {
+        const struct mixture_source *source = &r->data.sources[i];
+        TRY(measure_source(r, source->heldout, loss, err));
+        if (r->sources) r->sources[i].heldout = *loss;
+        if (isnan(*loss)) continue;
+        sum += source->weight * *loss;
+        weights += source->weight;
+    }
+    *loss = weights > 0 ? sum / weights : NAN;
+    return FATHOM_OK;
+}
+
+/* What metrics tell of each source of a mixture. */
+static void count_sources(struct run_state *r, bool is_measured) {
+    for (size_t i = 0; r->sources && i < r->data.count; i++) {
+        r->sources[i].tokens =
+            mixture_count(&r->data, i, r->at.samples) * r->options->sequence_length;
+        if (!is_measured) r->sources[i].heldout = NAN;
+    }
 }
 
 static void show_progress(struct run_state *r, const struct step_metrics *m, double heldout,
@@ -450,6 +477,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         balance_sums_add(&r->late_loads, r->trainer->loads);
     if (o->heldout_every > 0 && (is_last || r->at.step % o->heldout_every == 0))
         TRY(measure_heldout(r, &heldout, err));
+    count_sources(r, !isnan(heldout));
     const struct metrics_line line = {
         .step = r->at.step,
         .tokens_seen = tokens_seen(r),
@@ -459,6 +487,8 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         .peak = r->peak,
         .metrics = &metrics,
         .heldout = heldout,
+        .sources = r->sources,
+        .source_count = r->sources ? r->data.count : 0,
         .is_spike = look_for_spike(r, metrics.loss_main),
     };
     if (!is_first(r)) return FATHOM_OK;

@@ -11,7 +11,7 @@
 
 struct pretrain_options {
     char *model; /* where the initial weights and the tokenizer are */
-    char *data;  /* shards */
+    char *data;  /* shards: train/mixture.h */
     char *out;   /* the run's directory */
     char *recipe;
     bool resume, dry_run;

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "format/state.h"
 #include "train/checkpoint.h"
+#include "train/mixture.h"
 #include "train/pretrain.h"
 
 #define AT(field) offsetof(struct pretrain_options, field)
@@ -9,8 +10,8 @@
 static const struct option rows[] = {
     {"model", OPTION_STRING, AT(model), 0, 0, NULL, NULL, "DIR",
      "model to start from, with its tokenizer (see fathom init)", true, false},
-    {"data", OPTION_STRING, AT(data), 0, 0, NULL, NULL, "DIR", "token shards (fathom data build)",
-     true, false},
+    {"data", OPTION_STRING, AT(data), 0, 0, NULL, NULL, "DIR",
+     "token shards (fathom data build); mix:DIR=WEIGHT,DIR=WEIGHT mixes several", true, false},
     {"out", OPTION_STRING, AT(out), 0, 0, NULL, NULL, "DIR",
      "the run: checkpoints, metrics, and the trained model", true, false},
     {"recipe", OPTION_STRING, AT(recipe), 0, 0, NULL, NULL, "FILE",
@@ -130,6 +131,9 @@ fathom_status pretrain_recall(struct pretrain_options *options, struct option_gi
 /* ---- checks and views ---- */
 
 fathom_status pretrain_check(const struct pretrain_options *o, struct error *err) {
+    struct mixture mixture;
+    TRY(mixture_parse(&mixture, o->data, err));
+    mixture_close(&mixture);
     if (o->batch % o->micro_batch != 0)
         RAISE(FATHOM_USAGE, "--micro-batch %lld does not divide --batch %lld",
               (long long)o->micro_batch, (long long)o->batch);

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "format/shard.h"
 #include "model/sizes.h"
-#include "train/document_samples.h"
 #include "train/ema.h"
+#include "train/mixture.h"
 #include "train/pretrain.h"
 
 /* Share of the multiply-add peak that whole steps reach here (docs/training.md has measurements);
@@ -152,31 +151,31 @@ static void print_speed(const struct pretrain_options *o, const struct model *mo
             100 * expected_share, peak * 1e-9, device->isa);
 }
 
-static fathom_status count_samples(const struct pretrain_options *o, const struct shard_set *set,
-                                   int64_t *samples, struct error *err) {
-    struct document_samples documents;
-    *samples = shard_set_samples(set, o->sequence_length);
-    if (!o->whole_documents) return FATHOM_OK;
-    TRY(document_samples_new(&documents, set, o->sequence_length, err));
-    *samples = documents.count;
-    document_samples_free(&documents);
-    return FATHOM_OK;
+static void print_source(const struct pretrain_options *o, const struct mixture *data, size_t i,
+                         FILE *out) {
+    const struct mixture_source *source = &data->sources[i];
+    char tokens[32];
+    const double samples = (double)mixture_count(data, i, pretrain_schedule(o).samples);
+    fprintf(out, "data              %s tokens, %lld samples: %.2f epochs",
+            format_count(tokens, (double)shard_set_tokens(source->train)),
+            (long long)source->loader.samples, samples / (double)source->loader.samples);
+    if (data->count > 1)
+        fprintf(out, ", %.4g of the mixture: %s", source->weight, source->directory);
+    fputc('\n', out);
 }
 
 static fathom_status print_data(const struct pretrain_options *o, const struct model *model,
                                 FILE *out, struct error *err) {
-    struct shard_set *set = NULL;
-    char tokens[32];
-    int64_t samples = 0;
-    TRY(shard_set_open(&set, o->data, SHARD_TRAIN, err));
-    fathom_status status = shard_set_check_vocab(set, model->config.vocab, o->data, err);
-    if (status == FATHOM_OK) status = count_samples(o, set, &samples, err);
-    double epochs = samples > 0 ? (double)pretrain_schedule(o).samples / (double)samples : 0;
-    if (status == FATHOM_OK)
-        fprintf(out, "data              %s tokens, %lld samples: %.2f epochs\n",
-                format_count(tokens, (double)shard_set_tokens(set)), (long long)samples, epochs);
-    shard_set_close(set);
-    return status;
+    struct mixture data;
+    const struct mixture_options options = {.data = o->data,
+                                            .length = o->sequence_length,
+                                            .seed = (uint64_t)o->seed,
+                                            .vocab = model->config.vocab,
+                                            .has_whole_documents = o->whole_documents};
+    TRY(mixture_open(&data, &options, err));
+    for (size_t i = 0; i < data.count; i++) print_source(o, &data, i, out);
+    mixture_close(&data);
+    return FATHOM_OK;
 }
 
 fathom_status pretrain_plan(const struct pretrain_options *o, struct device *device, FILE *out,
