@@ -111,7 +111,7 @@ static void one_dataset_is_read_as_ever(void) {
 }
 
 static void the_identity_follows_data_and_weights(void) {
-    static const double weights[][2] = {{1, 1}, {1, 1.001}};
+    static const double weights[][2] = {{1, 1}, {1.001, 1}};
     struct mixture m;
     open_mixture(&m, make_mixture(weights[0], 2), 1);
     const uint64_t identity = mixture_identity(&m);
