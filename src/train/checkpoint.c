@@ -91,6 +91,16 @@ bool checkpoint_exists(const char *run) {
     return newest_step(&step, run, INT64_MAX, NULL) == FATHOM_OK && step >= 0;
 }
 
+fathom_status checkpoint_remove_leftovers(const char *run, struct error *err) {
+    char *ema = NULL;
+    TRY(directory_remove_leftovers(run, err));
+    TRY(path_join(&ema, run, ema_directory, err));
+    fathom_status status =
+        path_is_directory(ema) ? directory_remove_leftovers(ema, err) : FATHOM_OK;
+    mem_free(ema);
+    return status;
+}
+
 static fathom_status open_step(struct checkpoint *out, const char *run, int64_t step,
                                struct error *err) {
     char *path = NULL;

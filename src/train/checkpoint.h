@@ -36,6 +36,10 @@ fathom_status checkpoint_save(const struct checkpoint_options *options,
 
 bool checkpoint_exists(const char *run); /* of any step, damaged or not */
 
+/* Removes what a run that was killed has left half-written in its directory and in its ema/. Only
+ * with the directory locked. */
+fathom_status checkpoint_remove_leftovers(const char *run, struct error *err);
+
 /* A checkpoint that is being read. */
 struct checkpoint {
     char *path;

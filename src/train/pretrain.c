@@ -112,13 +112,8 @@ static fathom_status open_data(struct run_state *r, struct error *err) {
 /* ---- start and resume ---- */
 
 static fathom_status take_directory(struct run_state *r, struct error *err) {
-    char *ema = NULL;
     TRY(directory_lock(&r->lock, r->options->out, err));
-    TRY(directory_remove_leftovers(r->options->out, err));
-    TRY(path_join(&ema, r->options->out, "ema", err));
-    fathom_status status = path_exists(ema) ? directory_remove_leftovers(ema, err) : FATHOM_OK;
-    mem_free(ema);
-    return status;
+    return checkpoint_remove_leftovers(r->options->out, err);
 }
 
 static fathom_status check_is_free(const struct run_state *r, struct error *err) {

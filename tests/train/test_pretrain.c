@@ -683,12 +683,15 @@ static void the_average_follows_the_weights(void) {
         CHECK_NEAR(((const float *)model_weight(model, p).data)[5], average, 1e-7);
         model_free(model);
     }
+    const char *left = test_path("run/ema/model.safetensors.tmp-123");
     uint64_t weights = hash_of(w.out, "model.safetensors");
     uint64_t averaged = hash_of(w.out, "ema/model.safetensors");
     CHECK(weights != averaged);
     for (int step = 4; step <= 6; step++) remove_step(&w, step);
+    CHECK_OK(path_make_directory(left, &err), &err);
     w.options.resume = true;
     CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(!path_exists(left)); /* of a run that was killed */
     CHECK(hash_of(w.out, "model.safetensors") == weights);
     CHECK(hash_of(w.out, "ema/model.safetensors") == averaged);
     damage(&w, "step-00000006/ema/model.safetensors");
