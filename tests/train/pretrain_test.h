@@ -88,6 +88,14 @@ static inline void world_close(struct world *w) {
     engine_free(w->engine);
 }
 
+/* With all its files, for another one in the same test. */
+static inline void world_remove(struct world *w) {
+    const char *const paths[] = {w->out, w->model, w->data};
+    struct error err = {0};
+    for (int i = 0; i < 3; i++) CHECK_OK(path_remove(paths[i], &err), &err);
+    world_close(w);
+}
+
 static inline uint64_t hash_of(const char *directory, const char *name) {
     struct error err = {0};
     struct file_map map;

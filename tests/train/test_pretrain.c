@@ -58,10 +58,7 @@ static void one_and_two_threads_train_the_same_bits(void) {
         world_open(&w, threads);
         CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
         hashes[threads - 1] = hash_of(w.out, "model.safetensors");
-        CHECK_OK(path_remove(w.out, &err), &err);
-        CHECK_OK(path_remove(w.model, &err), &err);
-        CHECK_OK(path_remove(w.data, &err), &err);
-        world_close(&w);
+        world_remove(&w);
     }
     CHECK(hashes[0] == hashes[1]);
 }
@@ -89,11 +86,7 @@ static void every_precision_resumes_with_the_same_bits(void) {
         run_twice(&w, hashes[run]);
         CHECK(hashes[run][0] == hashes[run][1]);
         for (int before = 0; before < run; before++) CHECK(hashes[before][0] != hashes[run][0]);
-        struct error err = {0};
-        CHECK_OK(path_remove(w.out, &err), &err);
-        CHECK_OK(path_remove(w.model, &err), &err);
-        CHECK_OK(path_remove(w.data, &err), &err);
-        world_close(&w);
+        world_remove(&w);
     }
 }
 
