@@ -1,6 +1,7 @@
 /* fathom pretrain */
 #include "base/memory.h"
 #include "device_options.h"
+#include "text_sampler.h"
 #include "train/pretrain.h"
 
 static fathom_status read_sources(struct command *command, struct pretrain_options *o,
@@ -16,6 +17,7 @@ fathom_status command_pretrain(struct command *command) {
     struct pretrain_options o = {0};
     struct option_given given = {0};
     struct opened_device opened = {0};
+    struct text_sampler sampler = {0};
     struct text words = {0};
     bool is_done = false;
     fathom_status status = command_rewrite_set(command, &words);
@@ -26,9 +28,12 @@ fathom_status command_pretrain(struct command *command) {
     if (status == FATHOM_OK) status = opened_device_open(&opened, command, o.threads, o.isa);
     if (status == FATHOM_OK && o.dry_run)
         status = pretrain_plan(&o, opened.device, command->out, command->err);
-    else if (status == FATHOM_OK)
-        status = pretrain_run(&o, opened.device, command->err);
+    else if (status == FATHOM_OK && o.sample_prompt)
+        status = text_sampler_open(&sampler, &o, command->err);
+    o.sampler = o.sample_prompt ? &sampler.base : NULL;
+    if (status == FATHOM_OK && !o.dry_run) status = pretrain_run(&o, opened.device, command->err);
 out:
+    text_sampler_close(&sampler);
     opened_device_close(&opened);
     options_free(&pretrain_table, &o);
     text_free(&words);

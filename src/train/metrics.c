@@ -210,6 +210,10 @@ static void put_line(struct text *out, const struct metrics_line *line, double t
     put_number(out, "grad_norm", s->grad_norm);
     if (line->seconds > 0) put_speed(out, line, tokens);
     if (!isnan(line->heldout)) put_number(out, "heldout_loss", line->heldout);
+    if (line->sample) {
+        text_append_string(out, ", \"sample\": ");
+        json_write_string(out, text_data(line->sample), line->sample->size);
+    }
     if (line->is_spike) text_append_string(out, ", \"spike\": true");
     if (line->source_count > 0) put_sources(out, line);
     if (s->moe_layers > 0) put_layers(out, s);

@@ -22,8 +22,9 @@ struct metrics_line {
     double flops;   /* useful ones of this step */
     double peak;    /* FLOP/s of the machine's FMA units; 0: not measured */
     const struct step_metrics *metrics;
-    double heldout; /* nats per token on held-out data; NaN: not measured at this step */
-    bool is_spike;  /* of the training loss */
+    double heldout;            /* nats per token on held-out data; NaN: not measured at this step */
+    const struct text *sample; /* a text drawn after this step, or NULL */
+    bool is_spike;             /* of the training loss */
     const struct metrics_source *sources; /* [source_count]; none where the data are one dataset */
     size_t source_count;
 };

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 enum { MAX_BYTES = 1 << 30, MAX_LAYERS = 4096 };
 
@@ -56,6 +57,13 @@ static fathom_status read_layers(struct metrics_log *log, const json_node *line,
     return FATHOM_OK;
 }
 
+static fathom_status read_sample(struct metrics_row *row, const json_node *line,
+                                 struct error *err) {
+    const json_node *sample = json_member(line, "sample");
+    return json_is_string(sample) ? string_copy(&row->sample, json_string(sample, NULL), err)
+                                  : FATHOM_OK;
+}
+
 static fathom_status read_lines(struct metrics_log *log, const char *path, const char *text,
                                 size_t size, struct error *err) {
     size_t lines = 0;
@@ -66,7 +74,9 @@ static fathom_status read_lines(struct metrics_log *log, const char *path, const
         json_node *line = NULL;
         fathom_status status = json_parse(&line, text + at, (size_t)(end - text) - at, path, err);
         if (status == FATHOM_OK) status = read_layers(log, line, lines, err);
-        if (status == FATHOM_OK) read_row(&log->rows[log->count++], line);
+        if (status == FATHOM_OK) read_row(&log->rows[log->count], line);
+        if (status == FATHOM_OK) status = read_sample(&log->rows[log->count], line, err);
+        log->count += status == FATHOM_OK;
         json_free(line);
         if (status != FATHOM_OK) return error_prefix(err, "line %zu", log->count + 1);
         at = (size_t)(end - text) + 1;
@@ -88,6 +98,7 @@ fathom_status metrics_log_read(struct metrics_log *log, const char *directory, s
 }
 
 void metrics_log_free(struct metrics_log *log) {
+    for (size_t i = 0; i < log->count; i++) mem_free(log->rows[i].sample);
     mem_free(log->rows);
     mem_free(log->violations);
     *log = (struct metrics_log){0};

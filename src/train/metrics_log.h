@@ -17,6 +17,7 @@ struct metrics_row {
     double violation; /* mean over MoE layers */
     double dead;      /* experts without a token, all layers */
     bool is_skipped, is_spike;
+    char *sample; /* the text drawn then, or NULL */
 };
 
 struct metrics_log {

@@ -34,6 +34,7 @@ struct run_state {
     int32_t *tokens;            /* [micro_batch, T + 1] */
     struct sequence *sequences; /* [micro_batch] */
     struct text recorded;       /* the options as JSON */
+    struct text sample;         /* of the last held-out measurement */
     struct schedule schedule;
     struct ranges skipped; /* --skip-batches */
     struct spikes spikes;
@@ -281,6 +282,7 @@ static void run_close(struct run_state *r) {
     mem_free(r->tokens);
     mem_free(r->sequences);
     text_free(&r->recorded);
+    text_free(&r->sample);
     ranges_free(&r->skipped);
     balance_sums_free(&r->late_loads);
     directory_unlock(r->lock);
@@ -435,6 +437,18 @@ static fathom_status measure_heldout(struct run_state *r, double *loss, struct e
     return FATHOM_OK;
 }
 
+/* A run does not fail for a text. */
+static void draw_sample(struct run_state *r) {
+    const struct run_sampler *sampler = r->options->sampler;
+    struct error fault = {0};
+    text_clear(&r->sample);
+    if (!sampler ||
+        sampler->draw(sampler->owner, r->model, r->at.step, &r->sample, &fault) == FATHOM_OK)
+        return;
+    text_free(&r->sample);
+    log_line(r->log, LOG_INFO, "no sample at step %lld: %s", (long long)r->at.step, fault.text);
+}
+
 /* What metrics tell of each source of a mixture. */
 static void count_sources(struct run_state *r, bool is_measured) {
     for (size_t i = 0; r->sources && i < r->data.count; i++) {
@@ -475,8 +489,10 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     bool is_last = r->at.step == o->steps;
     if ((double)r->at.step > late_from * (double)o->steps)
         balance_sums_add(&r->late_loads, r->trainer->loads);
-    if (o->heldout_every > 0 && (is_last || r->at.step % o->heldout_every == 0))
-        TRY(measure_heldout(r, &heldout, err));
+    const bool is_measured =
+        o->heldout_every > 0 && (is_last || r->at.step % o->heldout_every == 0);
+    if (is_measured) TRY(measure_heldout(r, &heldout, err));
+    if (is_measured) draw_sample(r);
     count_sources(r, !isnan(heldout));
     const struct metrics_line line = {
         .step = r->at.step,
@@ -487,6 +503,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         .peak = r->peak,
         .metrics = &metrics,
         .heldout = heldout,
+        .sample = is_measured && r->sample.size > 0 ? &r->sample : NULL,
         .sources = r->sources,
         .source_count = r->sources ? r->data.count : 0,
         .is_spike = look_for_spike(r, metrics.loss_main),

@@ -9,6 +9,15 @@
 #include "train/schedule.h"
 #include "train/trainer.h"
 
+/* Draws a text with the weights as they are: appends it to `out`. What draws lives above this
+ * layer.
+ */
+struct run_sampler {
+    fathom_status (*draw)(void *owner, const struct model *model, int64_t step, struct text *out,
+                          struct error *err);
+    void *owner;
+};
+
 struct pretrain_options {
     char *model; /* where the initial weights and the tokenizer are */
     char *data;  /* shards: train/mixture.h */
@@ -35,7 +44,10 @@ struct pretrain_options {
     double balance_alpha, bias_speed, bias_until;
     int64_t save_every, keep, keep_every;
     int64_t heldout_every, heldout_sequences;
-    char *skip_batches; /* steps whose batches are passed: base/ranges.h */
+    char *sample_prompt; /* NULL: no samples */
+    int64_t sample_tokens;
+    const struct run_sampler *sampler; /* no option: draws them at held-out measurements, or NULL */
+    char *skip_batches;                /* steps whose batches are passed: base/ranges.h */
     bool whole_documents;
     /* In place of the config of `model`, for stages that change it; NULL: none. Not in the table.
      */

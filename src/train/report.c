@@ -12,7 +12,7 @@
 #include "view/heatmap.h"
 #include "view/svg.h"
 
-enum { WIDTH = 900, HEIGHT = 360, MAX_POINTS = 800, MAX_BINS = 160 };
+enum { WIDTH = 900, HEIGHT = 360, MAX_POINTS = 800, MAX_BINS = 160, MAX_SAMPLES = 24 };
 
 struct run {
     const char *name;
@@ -144,6 +144,31 @@ static fathom_status put_experts(struct text *out, const struct run *run, struct
     return FATHOM_OK;
 }
 
+/* ---- samples ---- */
+
+static void put_sample(struct text *out, const struct metrics_row *row) {
+    char tokens[32];
+    text_printf(out, "<tr><th>step %.0f, %s tokens</th><td class=\"sample\">", row->step,
+                format_count(tokens, row->tokens));
+    svg_escape(out, row->sample);
+    text_append_string(out, "</td></tr>\n");
+}
+
+/* The texts drawn along the run: at most MAX_SAMPLES, evenly chosen, the last one always. */
+static void put_samples(struct text *out, const struct metrics_log *log) {
+    size_t samples = 0;
+    for (size_t i = 0; i < log->count; i++) samples += log->rows[i].sample != NULL;
+    if (samples == 0) return;
+    const size_t step = (samples + MAX_SAMPLES - 1) / MAX_SAMPLES;
+    size_t left = samples;
+    text_append_string(out, "<h3>Samples</h3><table>\n");
+    for (size_t i = 0; i < log->count; i++) {
+        if (!log->rows[i].sample || --left % step != 0) continue;
+        put_sample(out, &log->rows[i]);
+    }
+    text_append_string(out, "</table>\n");
+}
+
 /* ---- tables ---- */
 
 static void put_cell(struct text *out, int digits, double value) {
@@ -239,7 +264,8 @@ static fathom_status put_page(struct text *out, const struct run *runs, size_t c
              "max-width:920px;margin:2em auto;padding:0 1em}table{border-collapse:collapse;"
              "font-variant-numeric:tabular-nums}th,td{padding:.2em .7em;text-align:right;"
              "border-bottom:1px solid #8884}th:first-child{text-align:left}svg{display:block;"
-             "margin:1em 0;max-width:100%;height:auto}</style></head>\n<body><h1>Training</h1>\n");
+             "margin:1em 0;max-width:100%;height:auto}.sample{text-align:left;"
+             "white-space:pre-wrap}</style></head>\n<body><h1>Training</h1>\n");
     put_summary(out, runs, count);
     TRY(put_curves(out, runs, count, err));
     for (size_t i = 0; i < count; i++) {
@@ -247,6 +273,7 @@ static fathom_status put_page(struct text *out, const struct run *runs, size_t c
         svg_escape(out, runs[i].name);
         text_append_string(out, "</h2>\n");
         TRY(put_experts(out, &runs[i], err));
+        put_samples(out, &runs[i].log);
         TRY(put_options(out, runs[i].name, err));
     }
     text_append_string(out, "</body></html>\n");

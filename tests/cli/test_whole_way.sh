@@ -27,6 +27,16 @@ works "pretrain --ranks" pretrain --model init --data shards --out ranks "${smal
     --ranks 2 --threads 2
 check "rank 0 tells of every step" test "$(wc -l <ranks/metrics.jsonl)" -eq 4
 
+works "data build for a mixture" data build --tokenizer tok --heldout 0.1 --out more corpus.jsonl
+works "pretrain on a mixture, with samples" pretrain --model init --data mix:shards=3,more=1 \
+    --out mixed "${small[@]}" --steps 10 --sample-prompt "Once upon" --sample-tokens 8
+check "a text is drawn at each measurement" test "$(grep -c '"sample": "Once upon' mixed/metrics.jsonl)" -eq 2
+check "metrics tell the sources" says mixed/metrics.jsonl '"sources": \[\{"data": "shards", "tokens": [0-9]'
+works "report with samples" report --out - mixed
+check "the page has them" says "$out" '<td class="sample">Once upon'
+works "resuming with samples" pretrain --resume --out mixed
+refuses "a mixture without weights" 2 'is not DIR=WEIGHT' pretrain --model init --data mix:shards,more --out x
+
 # ---- eval ----
 works "eval" eval --model run --data shards --windows 4 --sequence-length 64
 check "eval prints bits per byte" says "$out" '^[0-9]+ tokens: [0-9.]+ nats per token .*bits per byte'

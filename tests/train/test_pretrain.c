@@ -255,6 +255,36 @@ static void a_flipped_bit_of_a_shard_stops_a_run_and_names_it(void) {
     world_close(&w);
 }
 
+/* Refuses once. */
+static fathom_status draw_text(void *owner, const struct model *model, int64_t step,
+                               struct text *out, struct error *err) {
+    int *drawn = owner;
+    CHECK_EQ(model->config.dim, 32);
+    if ((*drawn)++ == 0) RAISE(FATHOM_NO_MEMORY, "no words");
+    text_printf(out, "\"text\" of step %lld", (long long)step);
+    return FATHOM_OK;
+}
+
+static void samples_stand_in_the_metrics_and_change_nothing(void) {
+    struct error err = {0};
+    struct world w;
+    int drawn = 0;
+    size_t size;
+    const struct run_sampler sampler = {draw_text, &drawn};
+    world_open(&w, 1);
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    const uint64_t weights = hash_of(w.out, "model.safetensors");
+    CHECK_OK(path_remove(w.out, &err), &err);
+    w.options.sampler = &sampler;
+    CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
+    CHECK(hash_of(w.out, "model.safetensors") == weights);
+    CHECK_EQ(drawn, 2); /* at steps 3 and 6 */
+    const char *lines = load(test_path("run/metrics.jsonl"), &size);
+    CHECK_EQ(harness_count(lines, "\"sample\""), 1);
+    CHECK_HAS(lines, "\"sample\": \"\\\"text\\\" of step 6\"");
+    world_close(&w);
+}
+
 /* ---- steps that are not finite ---- */
 
 static void spoil_embedding(const struct world *w, int64_t token) {
@@ -713,6 +743,7 @@ static const struct test tests[] = {
     TEST(a_run_cut_off_while_publishing_has_its_last_model),
     TEST(a_damaged_config_is_taken_from_an_older_checkpoint),
     TEST(a_flipped_bit_of_a_shard_stops_a_run_and_names_it),
+    TEST(samples_stand_in_the_metrics_and_change_nothing),
     TEST(a_step_that_is_not_finite_is_skipped),
     TEST(listed_batches_are_passed),
     TEST(three_such_steps_in_a_row_end_the_run),

@@ -18,7 +18,8 @@ static const char lines[] =
     "\"dead_experts\": [0, 3]}\n"
     "{\"step\": 2, \"tokens\": 200, \"skipped\": \"step 2: not finite\"}\n"
     "{\"step\": 3, \"tokens\": 300, \"loss\": 4.5, \"heldout_loss\": 4.75, \"grad_norm\": 1, "
-    "\"tokens_per_second\": 100, \"spike\": true, \"max_violation\": [0.25, 0.75], "
+    "\"tokens_per_second\": 100, \"sample\": \"A <cat>\\nsat\", \"spike\": true, "
+    "\"max_violation\": [0.25, 0.75], "
     "\"dead_experts\": [0, 0]}\n";
 
 static const char *make_run(const char *name, const char *text, size_t size) {
@@ -44,6 +45,8 @@ static void lines_are_read_back(void) {
     CHECK(log.rows[1].is_skipped && isnan(log.rows[1].loss) && isnan(log.violations[2]));
     CHECK(log.rows[2].is_spike && !log.rows[0].is_spike);
     CHECK_NEAR(log.violations[5], 0.75, 0);
+    CHECK_STR(log.rows[2].sample, "A <cat>\nsat");
+    CHECK(log.rows[0].sample == NULL);
     CHECK_EQ(metrics_log_points(&log, offsetof(struct metrics_row, loss), tokens, values), 2);
     CHECK(tokens[1] == 300 && values[1] == 4.5);
     CHECK_EQ(metrics_log_points(&log, offsetof(struct metrics_row, heldout), tokens, values), 1);
@@ -78,6 +81,9 @@ static void a_page_has_all_runs(void) {
     CHECK_OK(report_html(runs, 2, &page, &err), &err);
     const char *html = text_data(&page);
     CHECK(strncmp(html, "<!doctype html>", 15) == 0);
+    CHECK_EQ(harness_count(html, "step 3, 300 tokens</th><td class=\"sample\">A &lt;cat&gt;\nsat<"),
+             1);
+    CHECK_EQ(harness_count(html, "<h3>Samples"), 1);
     CHECK_HAS(html, "a&lt;b</th><td>1</td><td>100</td><td>5.5000</td><td></td>");
     CHECK_HAS(html, "one</th><td>3</td><td>300</td><td>4.5000</td><td>4.7500</td>");
     CHECK_HAS(html, "<td>1</td><td>1</td></tr>"); /* skipped, spikes */
