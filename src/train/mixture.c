@@ -95,12 +95,6 @@ fathom_status mixture_parse(struct mixture *mixture, const char *data, struct er
 
 /* ---- opening ---- */
 
-/* A damaged shard is named before it is trained on. */
-static fathom_status verify(const struct mixture_source *source, struct error *err) {
-    TRY(shard_set_verify(source->train, err));
-    return shard_set_verify(source->heldout, err);
-}
-
 static fathom_status open_source(struct mixture_source *source, const struct mixture_options *o,
                                  struct error *err) {
     TRY(shard_set_open(&source->train, source->directory, SHARD_TRAIN, err));
@@ -109,7 +103,6 @@ static fathom_status open_source(struct mixture_source *source, const struct mix
     fathom_status status = loader_init(&source->loader, source->train, o->length, o->seed, err);
     if (status == FATHOM_OK && o->has_whole_documents)
         status = loader_keep_documents(&source->loader, err);
-    if (status == FATHOM_OK && o->is_verified) status = verify(source, err);
     return status == FATHOM_OK ? FATHOM_OK : error_prefix(err, "%s", source->directory);
 }
 
@@ -150,6 +143,23 @@ void mixture_close(struct mixture *mixture) {
     }
     mem_free(mixture->sources);
     *mixture = (struct mixture){0};
+}
+
+fathom_status mixture_verify(const struct mixture *mixture, struct error *err) {
+    for (size_t i = 0; i < mixture->count; i++) {
+        const struct mixture_source *source = &mixture->sources[i];
+        fathom_status status = shard_set_verify(source->train, err);
+        if (status == FATHOM_OK) status = shard_set_verify(source->heldout, err);
+        if (status != FATHOM_OK) return error_prefix(err, "%s", source->directory);
+    }
+    return FATHOM_OK;
+}
+
+int64_t mixture_tokens(const struct mixture *m) {
+    int64_t tokens = 0;
+    for (size_t i = 0; i < m->count; i++)
+        tokens += shard_set_tokens(m->sources[i].train) + shard_set_tokens(m->sources[i].heldout);
+    return tokens;
 }
 
 /* ---- samples ---- */

@@ -32,12 +32,15 @@ struct mixture_options {
     uint64_t seed;
     int64_t vocab;            /* of the model; no token lies outside */
     bool has_whole_documents; /* loader_keep_documents */
-    bool is_verified;         /* all checksums are compared */
 };
 /* Parses and opens. Datasets of different tokenizers do not mix: FATHOM_BAD_INPUT. */
 fathom_status mixture_open(struct mixture *mixture, const struct mixture_options *options,
                            struct error *err);
 void mixture_close(struct mixture *mixture); /* safe on a zeroed one */
+
+/* Reads all data and compares their checksums; a damaged shard is named. */
+fathom_status mixture_verify(const struct mixture *mixture, struct error *err);
+int64_t mixture_tokens(const struct mixture *mixture); /* of both splits of all sources */
 
 /* Which source sample g >= 0 is of, and its number among that source's. */
 size_t mixture_source_of(const struct mixture *mixture, int64_t g, int64_t *number);

@@ -92,15 +92,26 @@ static fathom_status name_sources(struct run_state *r, struct error *err) {
     return FATHOM_OK;
 }
 
+/* Before anything is trained on damaged data. What takes more than some seconds is told. */
+static fathom_status verify_data(struct run_state *r, struct error *err) {
+    const int64_t many = 1000 * 1000 * 1000, tokens = mixture_tokens(&r->data);
+    char count[32];
+    if (tokens >= many)
+        log_line(r->log, LOG_INFO,
+                 "comparing %s tokens with their checksums (--no-verify-data leaves that out)",
+                 format_count(count, (double)tokens));
+    return mixture_verify(&r->data, err);
+}
+
 static fathom_status open_data(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
     const struct mixture_options options = {.data = o->data,
                                             .length = o->sequence_length,
                                             .seed = (uint64_t)o->seed,
                                             .vocab = r->model->config.vocab,
-                                            .has_whole_documents = o->whole_documents,
-                                            .is_verified = o->verify_data && is_first(r)};
+                                            .has_whole_documents = o->whole_documents};
     TRY(mixture_open(&r->data, &options, err));
+    if (o->verify_data && is_first(r)) TRY(verify_data(r, err));
     TRY(name_sources(r, err));
     TRY(MEM_NEW(&r->tokens, o->micro_batch * (o->sequence_length + 1), "a batch", err));
     TRY(MEM_NEW(&r->sequences, o->micro_batch, "a batch", err));

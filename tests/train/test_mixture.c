@@ -48,9 +48,9 @@ static const char *make_mixture(const double *weights, int count) {
 }
 
 static void open_mixture(struct mixture *m, const char *data, uint64_t seed) {
-    const struct mixture_options options = {
-        .data = data, .length = 12, .seed = seed, .vocab = 64, .is_verified = true};
+    const struct mixture_options options = {.data = data, .length = 12, .seed = seed, .vocab = 64};
     CHECK_OK(mixture_open(m, &options, &err), &err);
+    CHECK_OK(mixture_verify(m, &err), &err);
 }
 
 enum { SOURCES = 4, SAMPLES = 700 };
