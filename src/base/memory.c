@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -35,12 +36,22 @@ static bool block_size(size_t count, size_t size, size_t *bytes) {
     return *bytes <= PTRDIFF_MAX;
 }
 
+/* Large blocks lie on huge pages where the system has them: products and gathers touch many pages
+ * at once, and the processor keeps the addresses of few. Without them it is the same memory. */
+static void *allocate(size_t bytes) {
+    enum { HUGE_PAGE = 2 << 20 };
+    if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(MEM_ALIGNMENT, bytes);
+    void *block = aligned_alloc(HUGE_PAGE, bytes);
+    if (block) (void)madvise(block, bytes, MADV_HUGEPAGE);
+    return block;
+}
+
 fathom_status mem_new_raw(void **out, size_t count, size_t size, const char *what,
                           struct error *err) {
     size_t bytes = 0;
     *out = NULL;
     if (!block_size(count, size, &bytes) || must_fail()) return refuse(count, size, what, err);
-    *out = aligned_alloc(MEM_ALIGNMENT, bytes);
+    *out = allocate(bytes);
     return *out ? FATHOM_OK : refuse(count, size, what, err);
 }
 

@@ -21,13 +21,14 @@
  * with 32 registers 28 and the same. */
 #ifdef VEC_ISA_AVX2
 #define MATMUL_MR 6
+#define MATMUL_KC 384
 #else
 #define MATMUL_MR 14
+#define MATMUL_KC 256
 #endif
+/* KC: K steps of one block. A panel of B, which fits the first cache, has KC x NR. */
 enum {
     MATMUL_NR = 2 * VEC_LANES,
-    /* K steps of one block: a panel of B fits the first cache. */
-    MATMUL_KC = 256,
     /* Floats between packed rows and panels, so that those that are written or read together do not
      * fall into one set of the first cache. */
     MATMUL_PAD = 16,
@@ -35,16 +36,16 @@ enum {
     MATMUL_A_STRIDE = MATMUL_KC + MATMUL_PAD,
     /* Most rows of A in one tile. */
     MATMUL_MC = 8 * MATMUL_MR,
-    /* Floats from one packed column panel of A (TN) to the next: its last vector store reaches into
-     * the pad. */
-    MATMUL_A_PANEL = MATMUL_KC * MATMUL_MR + MATMUL_PAD,
     /* Floats that a packed block of A takes at most. */
     MATMUL_A_BLOCK = MATMUL_MC * MATMUL_A_STRIDE,
 };
 _Static_assert(MATMUL_MR <= VEC_LANES, "a step of a column panel is one vector");
-_Static_assert(MATMUL_A_BLOCK >= MATMUL_MC / MATMUL_MR * MATMUL_A_PANEL, "a block holds panels");
-/* Floats from one packed panel of B to the next. */
+_Static_assert(MATMUL_A_BLOCK >= MATMUL_MC / MATMUL_MR * (MATMUL_KC * MATMUL_MR + MATMUL_PAD),
+               "a block holds panels");
+/* Floats from one packed panel of B to the next; from one of A^T (TN), whose last vector store
+ * reaches into the pad. */
 static inline int64_t matmul_b_panel(int64_t k) { return k * MATMUL_NR + MATMUL_PAD; }
+static inline int64_t matmul_a_panel(int64_t k) { return k * MATMUL_MR + MATMUL_PAD; }
 
 /* Rows of an operand in memory; row r is at data + (gather ? gather[r] : r) * stride. */
 struct matmul_rows {
@@ -84,7 +85,7 @@ void VEC_NAME(matmul_pack_straight)(float *to, const struct matmul_rows *b, int6
 /* A block of A for matmul_step_rows: rows i0 + [0, m), columns p0 + [0, k). */
 void VEC_NAME(matmul_pack_rows)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
                                 int64_t p0, int64_t k);
-/* A block of A^T for matmul_step_columns: panels of [k, MR], A_PANEL apart, from rows p0 +
+/* A block of A^T for matmul_step_columns: panels of [k, MR], a_panel(k) apart, from rows p0 +
  * [0, k), columns i0 + [0, m). */
 void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64_t i0, int64_t m,
                                    int64_t p0, int64_t k);

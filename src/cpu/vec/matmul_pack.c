@@ -90,8 +90,8 @@ void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64
         fetch_row(a, p0 + p + AHEAD, p0 + k, i0, m);
         float *at = to + p * MR;
         int64_t i = 0;
-        for (; i + LANES <= m; i += MR, at += MATMUL_A_PANEL) vf_store(at, vf_load(row + i));
-        for (; i < m; i += MR, at += MATMUL_A_PANEL) {
+        for (; i + LANES <= m; i += MR, at += matmul_a_panel(k)) vf_store(at, vf_load(row + i));
+        for (; i < m; i += MR, at += matmul_a_panel(k)) {
             const int64_t left = m - i;
             vf_store(at, vf_load_n(row + i, left < LANES ? (int)left : LANES));
         }

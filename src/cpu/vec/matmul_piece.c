@@ -12,8 +12,7 @@ enum {
 
 int64_t VEC_NAME(matmul_packed_floats)(const struct matmul_piece *piece) {
     if (piece->kind != MATMUL_SHARED) return 0;
-    const int64_t blocks = matmul_parts(piece->k, KC);
-    const int64_t a = matmul_shares_a(piece) ? blocks * matmul_block_a(piece->m) : 0;
+    const int64_t a = matmul_shares_a(piece) ? matmul_packed_a(piece) : 0;
     return a + matmul_packed_b(piece);
 }
 
@@ -22,14 +21,14 @@ int64_t VEC_NAME(matmul_packed_floats)(const struct matmul_piece *piece) {
 static void shrink(struct matmul_piece *piece, int64_t capacity) {
     const bool is_a_shared = matmul_shares_a(piece);
     const int64_t block =
-        matmul_block_b(piece->n, KC) + (is_a_shared ? matmul_block_a(piece->m) : 0);
+        matmul_block_b(piece->n, KC) + (is_a_shared ? matmul_block_a(piece->m, KC) : 0);
     piece->k = matmul_least(piece->k, matmul_most(PIECE_K_MIN, capacity / block * KC));
     const int64_t room = capacity / matmul_parts(piece->k, KC); /* for each block of K */
     const int64_t panels = (is_a_shared ? room / 4 * 3 : room) / matmul_b_panel(KC);
     const int64_t group = matmul_column_group(&piece->of);
     piece->n = matmul_least(piece->n, panels * NR / group * group);
     const int64_t left = room - matmul_block_b(piece->n, KC);
-    if (is_a_shared) piece->m = matmul_least(piece->m, left / MATMUL_A_PANEL * MR);
+    if (is_a_shared) piece->m = matmul_least(piece->m, left / matmul_a_panel(KC) * MR);
 }
 
 struct matmul_piece VEC_NAME(matmul_first_piece)(const struct matmul_product *of,

@@ -56,14 +56,19 @@ static inline bool matmul_shares_a(const struct matmul_piece *piece) {
 }
 
 /* Floats of one block of k steps of the packed operands. */
-static inline int64_t matmul_block_a(int64_t m) {
-    return matmul_parts(m, MATMUL_MR) * MATMUL_A_PANEL;
+static inline int64_t matmul_block_a(int64_t m, int64_t k) {
+    return matmul_parts(m, MATMUL_MR) * matmul_a_panel(k);
 }
 static inline int64_t matmul_block_b(int64_t n, int64_t k) {
     return matmul_parts(n, MATMUL_NR) * matmul_b_panel(k);
 }
 
 /* Floats of all its blocks. */
+static inline int64_t matmul_packed_a(const struct matmul_piece *piece) {
+    const int64_t blocks = piece->k / MATMUL_KC, rest = piece->k % MATMUL_KC;
+    return blocks * matmul_block_a(piece->m, MATMUL_KC) +
+           (rest > 0 ? matmul_block_a(piece->m, rest) : 0);
+}
 static inline int64_t matmul_packed_b(const struct matmul_piece *piece) {
     const int64_t blocks = piece->k / MATMUL_KC, rest = piece->k % MATMUL_KC;
     return blocks * matmul_block_b(piece->n, MATMUL_KC) +

@@ -40,7 +40,7 @@ VEC_INLINE void round_lanes(float *x, int64_t k, int64_t stride, int width,
 }
 
 void VEC_NAME(matmul_round_columns)(float *a, int64_t m, int64_t k, enum rounding rounding) {
-    for (int64_t i = 0; i < m; i += MR, a += MATMUL_A_PANEL) round_lanes(a, k, MR, MR, rounding);
+    for (int64_t i = 0; i < m; i += MR, a += matmul_a_panel(k)) round_lanes(a, k, MR, MR, rounding);
 }
 
 /* `panels` panels, their first k steps: one block. */

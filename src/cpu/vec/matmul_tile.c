@@ -75,7 +75,8 @@ void VEC_NAME(matmul_pack_tile)(const struct matmul_piece *piece, int64_t tile) 
     const struct pack x = pack_of(piece, tile);
     const int64_t block = x.p / KC, p = piece->p + x.p;
     if (x.is_a) {
-        float *to = piece->packed_a + block * matmul_block_a(piece->m) + x.at / MR * MATMUL_A_PANEL;
+        float *to = piece->packed_a + block * matmul_block_a(piece->m, KC) +
+                    x.at / MR * matmul_a_panel(x.k);
         pack_a(to, &piece->of, piece->i + x.at, x.count, p, x.k);
     } else {
         float *to = piece->packed_b + block * matmul_block_b(piece->n, KC) +
@@ -145,7 +146,7 @@ static void fetching_go_on(struct fetching *x) {
 static void multiply_block(const struct matmul_product *of, struct matmul_step step,
                            struct fetching *fetching, const struct tile *x) {
     const bool is_columns = of->form == MATMUL_TN;
-    const int64_t a_step = is_columns ? MATMUL_A_PANEL : MR * MATMUL_A_STRIDE;
+    const int64_t a_step = is_columns ? matmul_a_panel(step.k) : MR * MATMUL_A_STRIDE;
     const float *const a = step.a;
     const bool has_bias = step.bias;
     for (int64_t j = 0; j < x->n; j += NR, step.b += matmul_b_panel(step.k)) {
@@ -168,7 +169,7 @@ static void multiply_block(const struct matmul_product *of, struct matmul_step s
 static const float *packed_rows(const struct matmul_piece *piece, struct matmul_scratch *scratch,
                                 int64_t i, int64_t m, int64_t p, int64_t k) {
     if (matmul_shares_a(piece))
-        return piece->packed_a + p / KC * matmul_block_a(piece->m) + i / MR * MATMUL_A_PANEL;
+        return piece->packed_a + p / KC * matmul_block_a(piece->m, KC) + i / MR * matmul_a_panel(k);
     pack_a(scratch->a, &piece->of, piece->i + i, m, piece->p + p, k);
     return scratch->a;
 }
