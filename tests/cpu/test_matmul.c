@@ -160,8 +160,9 @@ static const int rows_tried[] = {1,  2,  3,  4,  5,  6,  7,  8,  11,  12,  13,  
 /* Around one and two vectors of 8 and 16 lanes, and several panels. */
 static const int columns_tried[] = {1,  2,  3,  7,  8,  9,  15, 16, 17, 23,
                                     24, 25, 31, 32, 33, 47, 48, 49, 65, 130};
-/* Around the unrolled steps (4), transpositions (8) and blocks of K (256). */
-static const int steps_tried[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 31, 32, 255, 256, 257, 260, 515};
+/* Around the unrolled steps (4), transpositions (8) and blocks of K (256, 384). */
+static const int steps_tried[] = {1,  2,  3,  4,   5,   6,   7,   8,   9,
+                                  17, 31, 32, 255, 256, 257, 383, 385, 515};
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
 static void every_tail_of_rows_and_columns_has_the_oracles_bits(void) {
@@ -171,7 +172,7 @@ static void every_tail_of_rows_and_columns_has_the_oracles_bits(void) {
     for (int i = 0; i < COUNT(rows_tried); i++)
         for (int j = 0; j < COUNT(columns_tried); j++, turn++)
             check_forms(&stand, (struct shape){rows_tried[i], columns_tried[j],
-                                               steps_tried[turn % (COUNT(steps_tried) - 5)],
+                                               steps_tried[turn % (COUNT(steps_tried) - 6)],
                                                turn % 2 == 1, turn % 3 == 1});
     stand_close(&stand);
 }
@@ -194,6 +195,16 @@ static void products_beyond_the_packing_buffer_have_the_oracles_bits(void) {
     check_forms(&stand, (struct shape){113, 2100, 1030, false, true});
     check_matmul(&stand, MATMUL_TN, (struct shape){113, 33, 44000, true, true});
     check_matmul(&stand, MATMUL_NN, (struct shape){115, 1100, 2100, true, false});
+    stand_close(&stand);
+}
+
+/* Weight gradients whose tiles pack A for themselves: few steps, and many columns. */
+static void rows_that_tiles_pack_for_themselves_have_the_oracles_bits(void) {
+    struct stand stand;
+    stand_open(&stand);
+    check_matmul(&stand, MATMUL_TN, (struct shape){905, 33, 512, true, false});
+    check_matmul(&stand, MATMUL_TN, (struct shape){385, 50, 768, false, true});
+    check_matmul(&stand, MATMUL_TN, (struct shape){399, 530, 800, true, true});
     stand_close(&stand);
 }
 
@@ -339,6 +350,15 @@ static void groups_beyond_the_packing_buffer_have_the_oracles_bits(void) {
                                   .experts = 4,
                                   .has_gather_a = true,
                                   .accumulate = true});
+    const int32_t short_loads[] = {300, 0, 767, 5};
+    check_grouped(&stand, MATMUL_TN,
+                  (struct groups){.n = 33,
+                                  .k = 930,
+                                  .loads = short_loads,
+                                  .experts = 4,
+                                  .has_gather_a = true,
+                                  .has_gather_b = true,
+                                  .accumulate = true});
     stand_close(&stand);
 }
 
@@ -351,6 +371,7 @@ static const struct test tests[] = {
     TEST(every_tail_of_rows_and_columns_has_the_oracles_bits),
     TEST(every_number_of_steps_has_the_oracles_bits),
     TEST(products_beyond_the_packing_buffer_have_the_oracles_bits),
+    TEST(rows_that_tiles_pack_for_themselves_have_the_oracles_bits),
     TEST(products_without_steps_give_zero_or_keep),
     TEST(experts_of_every_load_have_the_oracles_bits),
     TEST(all_rows_at_one_expert_have_the_oracles_bits),

@@ -9,7 +9,9 @@ enum {
     MATMUL_PACK_TRANSPOSED = 4 * MATMUL_NR, /* columns of B in one packing tile, NT */
     MATMUL_PACK_STRAIGHT = 16 * MATMUL_NR,  /* NN, TN */
     MATMUL_PACK_ROWS = 32 * MATMUL_MR,      /* rows of A^T in one packing tile, TN */
-    MATMUL_TILE_WORK_MIN = 1 << 18,         /* multiply-adds that are worth waking a thread for */
+    MATMUL_OWN_A_ROWS = 8 * MATMUL_MC,
+    MATMUL_OWN_A_COLUMNS = 32 * MATMUL_NR,
+    MATMUL_TILE_WORK_MIN = 1 << 18, /* multiply-adds that are worth waking a thread for */
 };
 
 /* One product of an operation (an expert's, or the only one). */
@@ -26,7 +28,8 @@ struct matmul_product {
 
 /* How a piece meets its operands. */
 enum matmul_piece_kind {
-    MATMUL_SHARED, /* B is packed once for all tiles; A by each tile, or (TN) once too */
+    MATMUL_SHARED, /* B is packed once for all tiles; A by each tile, or once too: matmul_shares_a
+                    */
     MATMUL_OWN,    /* few rows: every tile packs the columns of B that only it reads */
     MATMUL_STREAM, /* a handful of rows: B is not packed */
 };
@@ -38,7 +41,7 @@ struct matmul_piece {
     int64_t i, m, j, n, p, k;
     int64_t tile_m, tile_n;
     float *packed_b; /* MATMUL_SHARED: K block after K block, panel after panel */
-    float *packed_a; /* MATMUL_SHARED of form TN: likewise */
+    float *packed_a; /* matmul_shares_a: likewise */
 };
 
 static inline int64_t matmul_least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -51,8 +54,13 @@ static inline int64_t matmul_round_up(int64_t n, int64_t size) {
 static inline int64_t matmul_column_group(const struct matmul_product *of) {
     return of->round_b == ROUND_E4M3_BLOCKS ? ROUND_TILE : MATMUL_NR;
 }
+/* Tiles pack their own rows of A^T where there are enough of them and each row meets many columns,
+ * or has few steps; else all rows are packed first, in longer pieces than a tile's. */
 static inline bool matmul_shares_a(const struct matmul_piece *piece) {
-    return piece->kind == MATMUL_SHARED && piece->of.form == MATMUL_TN;
+    const struct matmul_product *of = &piece->of;
+    const bool is_own =
+        of->m >= MATMUL_OWN_A_ROWS && (of->n >= MATMUL_OWN_A_COLUMNS || of->k <= 2 * MATMUL_KC);
+    return piece->kind == MATMUL_SHARED && of->form == MATMUL_TN && !is_own;
 }
 
 /* Floats of one block of k steps of the packed operands. */

@@ -99,17 +99,18 @@ static struct tile tile_of(const struct matmul_piece *piece, int64_t tile) {
     return x;
 }
 
-/* Rows of A that the tile packs for the block of K at step p of the piece. */
+/* The part of A that the tile packs for the block of K at step p of the piece. */
 static struct matmul_fetch fetch_block(const struct matmul_piece *piece, const struct tile *x,
                                        int64_t p) {
-    const int64_t i = piece->i + x->i;
-    return (struct matmul_fetch){&piece->of.a, i, i + x->m, piece->p + p,
-                                 matmul_least(KC, piece->k - p)};
+    const int64_t i = piece->i + x->i, k = matmul_least(KC, piece->k - p);
+    const int64_t at = piece->p + p;
+    if (piece->of.form == MATMUL_TN)
+        return (struct matmul_fetch){&piece->of.a, at, at + k, i, x->m};
+    return (struct matmul_fetch){&piece->of.a, i, i + x->m, at, k};
 }
 
 struct matmul_fetch VEC_NAME(matmul_fetch_tile)(const struct matmul_piece *piece, int64_t tile) {
-    if (piece->kind != MATMUL_SHARED || piece->of.form == MATMUL_TN)
-        return (struct matmul_fetch){0};
+    if (piece->kind != MATMUL_SHARED || matmul_shares_a(piece)) return (struct matmul_fetch){0};
     const struct tile x = tile_of(piece, tile);
     return fetch_block(piece, &x, 0);
 }
@@ -187,7 +188,7 @@ static void multiply_tile(const struct matmul_piece *piece, const struct tile *x
                           struct matmul_scratch *scratch, struct matmul_fetch next) {
     const struct matmul_product *of = &piece->of;
     const int64_t kernels = matmul_parts(x->m, MR) * matmul_parts(x->n, NR); /* in a block of K */
-    const bool is_fetched = piece->kind == MATMUL_SHARED && of->form != MATMUL_TN;
+    const bool is_fetched = piece->kind == MATMUL_SHARED && !matmul_shares_a(piece);
     for (int64_t p = 0; p < piece->k; p += KC) {
         const int64_t k = matmul_least(KC, piece->k - p), at = piece->p + p;
         struct matmul_step step = {
