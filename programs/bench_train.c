@@ -3,19 +3,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backend/profile.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "device_options.h"
 #include "model/sizes.h"
 #include "named_config.h"
+#include "profile_table.h"
 #include "train/trainer.h"
 
 struct bench_options {
     char *config, *isa;
     int64_t length, batch, micro, steps, threads, mtp;
     int recompute, precision;
-    bool json;
+    bool profile, json;
 };
 #define AT(field) offsetof(struct bench_options, field)
 static const struct option rows[] = {
@@ -35,6 +37,8 @@ static const struct option rows[] = {
      "what the backward computes again", false, false},
     {"precision", OPTION_CHOICE, AT(precision), 0, 0, "f32", "f32|bf16|fp8", NULL,
      "what the operands of products are rounded to", false, false},
+    {"profile", OPTION_FLAG, AT(profile), 0, 0, NULL, NULL, NULL,
+     "print where the time of a step goes, operation by operation", false, false},
     {"json", OPTION_FLAG, AT(json), 0, 0, NULL, NULL, NULL, "print one JSON object", false, false},
     OPTION_THREADS(struct bench_options),
     OPTION_ISA(struct bench_options),
@@ -55,7 +59,9 @@ struct bench {
     struct trainer *trainer;
     int32_t *tokens;
     struct sequence *sequences;
-    double *seconds, *peaks; /* [steps] */
+    double *seconds, *peaks;     /* [steps] */
+    struct device_limits limits; /* where a profile is asked for */
+    struct profile *profile;     /* NULL: it is not */
 };
 
 static fathom_status bench_open(struct bench *b, struct error *err) {
@@ -88,6 +94,14 @@ static fathom_status bench_open(struct bench *b, struct error *err) {
     return FATHOM_OK;
 }
 
+/* The limits are measured before: the profile's operations are slower by their clocks. */
+static fathom_status bench_profile(struct bench *b, struct error *err) {
+    if (b->options->json)
+        RAISE(FATHOM_USAGE, "--profile prints a table: it does not go with --json");
+    TRY(device_measure(b->device, &b->limits, err));
+    return profile_new(&b->profile, b->device, err);
+}
+
 static fathom_status bench_step(struct bench *b, struct error *err) {
     const struct bench_options *o = b->options;
     const struct step_totals totals =
@@ -112,6 +126,7 @@ static double median(double *values, int64_t count) {
 
 static fathom_status bench_run(struct bench *b, struct error *err) {
     TRY(bench_step(b, err)); /* warms up */
+    if (b->profile) profile_clear(b->profile);
     for (int64_t i = 0; i < b->options->steps; i++) {
         b->peaks[i] = device_peak_flops(b->device);
         double begin = clock_seconds();
@@ -120,6 +135,19 @@ static fathom_status bench_run(struct bench *b, struct error *err) {
         if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped");
     }
     return FATHOM_OK;
+}
+
+static fathom_status print_profile(struct bench *b, FILE *out, struct error *err) {
+    const struct device_limits *l = &b->limits;
+    struct profiled_steps steps = {.steps = b->options->steps};
+    if (!b->profile) return FATHOM_OK;
+    for (int64_t i = 0; i < steps.steps; i++) steps.seconds += b->seconds[i];
+    steps.flops_per_second = median(b->peaks, steps.steps);
+    /* a byte copied is read and written */
+    steps.bytes_per_second = l->read_bytes > 2 * l->copy_bytes ? l->read_bytes : 2 * l->copy_bytes;
+    fprintf(out, "bounds: %.1f GFLOP/s, %.1f GB/s of memory\n", steps.flops_per_second * 1e-9,
+            steps.bytes_per_second * 1e-9);
+    return profile_print(b->profile, &steps, out, err);
 }
 
 static void bench_print(struct bench *b, FILE *out) {
@@ -163,9 +191,12 @@ fathom_status command_bench_train(struct command *command) {
     status = opened_device_open(&opened, command, o.threads, o.isa);
     b.device = opened.device;
     if (status == FATHOM_OK) status = bench_open(&b, command->err);
+    if (status == FATHOM_OK && o.profile) status = bench_profile(&b, command->err);
     if (status == FATHOM_OK) status = bench_run(&b, command->err);
     if (status == FATHOM_OK) bench_print(&b, command->out);
+    if (status == FATHOM_OK) status = print_profile(&b, command->out, command->err);
 out:
+    profile_free(b.profile);
     trainer_free(b.trainer);
     model_free(b.model);
     mem_free(b.tokens);

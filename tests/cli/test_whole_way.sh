@@ -94,6 +94,13 @@ run tokenizer encode --model run --jsonl - <<<'{"text": "a b"}'
 cp "$out" encode.json
 check "encode --jsonl reads standard input" test "$status" -eq 0
 
+# ---- bench ----
+nano=(--config nano --batch 2 --micro-batch 2 --sequence-length 16 --steps 1)
+works "bench train --profile" bench train "${nano[@]}" --profile
+check "the profile has the products" says "$out" '^matmul_grouped TN +[0-9]+ +[0-9.]+ '
+check "and what is outside of operations" says "$out" '^outside of operations +[0-9.]+ '
+refuses "a profile in JSON" 2 'does not go with --json' bench train "${nano[@]}" --profile --json
+
 # ---- JSON ----
 parses() { python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$1"; }
 if python3 -c '' 2>/dev/null; then
