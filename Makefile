@@ -3,8 +3,8 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
-.PHONY: all deps quickstart quickstart-ci check check-build check-long check-transformers bench fuzz install format \
-        lint clean help
+.PHONY: all deps quickstart quickstart-ci learning check check-build check-long check-transformers bench fuzz \
+        install format lint clean help
 
 all: deps
 	tools/build.sh release
@@ -13,6 +13,7 @@ help:
 	@echo 'make                 the program: build/release/fathom'
 	@echo 'make quickstart      text -> tokenizer -> model -> sentences, in some minutes'
 	@echo 'make quickstart-ci   the same, cut to a minute or two'
+	@echo 'make learning        runs with other formats, without router bias, without MTP: a table (an hour)'
 	@echo 'make check           build with warnings as errors, run every test'
 	@echo 'make check-build     build the tests only'
 	@echo 'make check-long      every test under sanitizers; clang, clang-tidy, layer rules'
@@ -31,6 +32,9 @@ quickstart: all
 
 quickstart-ci: all
 	tools/quickstart.sh --ci
+
+learning: all
+	tools/learning.sh
 
 check: deps
 	@tools/check.sh
