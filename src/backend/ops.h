@@ -282,17 +282,32 @@ struct op_gate_fwd {
     int32_t *idx;         /* [T, K] out, by descending selection score; in when idx_is_given */
     bool idx_is_given;    /* keep the routing (finite differences, routing replay) */
 };
-/* Sequence-wise balance loss (V3 report, eqs 17-20), a sequence being a span:
- *   f_i = E/(K*T) * #{t : i in the top K of the unbiased scores},  P_i = mean_t s_i/sum_j s_j,
- *   loss = sum_i f_i P_i */
+/* How much each of the three balance losses counts. Device d holds the experts [d E/D, (d+1) E/D).
+ */
+struct balance_levels {
+    double expert;        /* a1 */
+    double device;        /* a2 */
+    double communication; /* a3 */
+    int64_t devices;      /* D, divides E; read where a2 or a3 is not 0 */
+    int64_t reach;        /* M: the most devices that a token is sent to; read where a3 is not 0 */
+};
+/* Sequence-wise balance losses, a sequence being a span, d(i) the device of expert i:
+ *   f_i   = E/(K*T) * #{t : t counts i},  P_i = mean_t s_i/sum_j s_j   (V3 report, eqs 17-20)
+ *   f'_d  = mean of f_i over d's experts                               (V2 report, eqs 26-28)
+ *   f''_d = D/(M*T) * #{t : t has an expert on d}                      (V2 report, eqs 29-31)
+ *   c_i   = a1 f_i + a2 f'_d(i) + a3 f''_d(i),  loss = sum_i c_i P_i
+ * A token counts the top K of its unbiased scores (V3), or, with idx, the experts that it is routed
+ * to (V2 report, eq 24). */
 struct op_balance_fwd {
     struct tensor loss;   /* [span_count, 1] out */
-    struct tensor f;      /* [span_count, E] out; in when f_is_given */
+    struct tensor c;      /* [span_count, E] out; in when c_is_given */
     struct tensor scores; /* [T, E] */
+    const int32_t *idx;   /* [T, K], or NULL; needed where a2 or a3 is not 0 */
     const struct span *spans;
     int64_t span_count;
     int64_t active; /* K */
-    bool f_is_given;
+    struct balance_levels levels;
+    bool c_is_given;
 };
 /* Gradient of the logits from that of the weights, plus balance_coef * d(sum of span losses). */
 struct op_gate_bwd {
@@ -302,7 +317,7 @@ struct op_gate_bwd {
     struct tensor scores;    /* [T, E] */
     struct tensor weight;    /* [T, K] */
     const int32_t *idx;      /* [T, K] */
-    struct tensor balance_f; /* [span_count, E]; absent: no balance loss */
+    struct tensor balance_c; /* [span_count, E] of the balance loss; absent: none */
     const struct span *spans;
     int64_t span_count;
     double balance_coef;

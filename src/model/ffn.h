@@ -16,7 +16,7 @@ struct moe_saved {
     struct tensor scores;    /* [T, E] */
     struct tensor weight;    /* [T, K] */
     struct tensor gate_up;   /* [R, 2F] of the routed experts */
-    struct tensor balance_f; /* [span_count, E]; absent without a balance loss */
+    struct tensor balance_c; /* [span_count, E]; absent without a balance loss */
     struct tensor balance;   /* [span_count, 1]: each sequence's balance loss; set by the caller */
     struct dispatch_plan plan;
 };

@@ -30,12 +30,13 @@ static void moe_route(const struct pass *pass, int64_t layer, struct tensor xn,
                                                      .idx_is_given = is_given});
     if (pass->balance_coef == 0) return;
     ops_balance_fwd(pass->stream, &(struct op_balance_fwd){.loss = saved->balance,
-                                                           .f = saved->balance_f,
+                                                           .c = saved->balance_c,
                                                            .scores = saved->scores,
                                                            .spans = batch->spans,
                                                            .span_count = batch->span_count,
                                                            .active = c->active_experts,
-                                                           .f_is_given = is_given});
+                                                           .levels = {.expert = 1},
+                                                           .c_is_given = is_given});
 }
 
 /* x [T, D] as the experts get it. In FP8 it is sent so, with power-of-two scales (V3 report 3.3.3):
@@ -100,7 +101,7 @@ static void moe_take(const struct pass *pass, int64_t layer, int64_t T, struct m
     saved->weight = pass_tensor(pass, pass->kept, T, c->active_experts);
     saved->gate_up = pass_tensor(pass, pass->kept, saved->plan.rows, 2 * c->expert_dim);
     if (pass->balance_coef == 0) return;
-    saved->balance_f = given ? given->balance_f
+    saved->balance_c = given ? given->balance_c
                              : pass_tensor(pass, pass->kept, pass->batch->span_count, c->experts);
 }
 
@@ -228,7 +229,7 @@ static void gate_backward(const struct pass *pass, int64_t layer, struct tensor 
                                                      .scores = saved->scores,
                                                      .weight = saved->weight,
                                                      .idx = saved->plan.idx,
-                                                     .balance_f = saved->balance_f,
+                                                     .balance_c = saved->balance_c,
                                                      .spans = pass->batch->spans,
                                                      .span_count = pass->batch->span_count,
                                                      .balance_coef = pass->balance_coef});

@@ -26,7 +26,7 @@ struct pass {
     struct arena *scratch;  /* given back when a function returns */
     struct kv_cache *cache; /* inference: keys and values of earlier positions; NULL in training */
     double balance_coef;    /* of the summed sequence-wise balance losses; 0: no balance loss */
-    const struct layer_saved *routing;  /* [all layers] whose expert choices (plan.idx, balance_f)
+    const struct layer_saved *routing;  /* [all layers] whose expert choices (plan.idx, balance_c)
                                            are kept; NULL: choose */
     const struct expert_ranks *experts; /* ranks that divide the experts; NULL: all are here */
     bool counts_loads; /* add to model->loads (false when a forward is run again) */

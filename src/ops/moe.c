@@ -36,6 +36,15 @@ void ops_gate_fwd(struct stream *stream, const struct op_gate_fwd *op) {
     stream->device->ops->gate_fwd(stream, op);
 }
 
+/* Blocks of experts on devices, each as large. */
+static void check_devices(const struct check *check, int64_t devices, int64_t experts) {
+    check_range(check, "devices", devices, 1, experts);
+    if (!stream_failed(check->stream) && experts % devices != 0)
+        stream_fail(check->stream, FATHOM_USAGE,
+                    "%s: %" PRId64 " experts cannot be divided among %" PRId64 " devices",
+                    check->op, experts, devices);
+}
+
 void ops_balance_fwd(struct stream *stream, const struct op_balance_fwd *op) {
     if (stream_failed(stream)) return;
     const struct check check = {stream, "balance loss"};
@@ -44,9 +53,15 @@ void ops_balance_fwd(struct stream *stream, const struct op_balance_fwd *op) {
     check_range(&check, "experts", E, 1, EXPERTS_MAX);
     check_range(&check, "active experts", op->active, 1, E);
     check_tensor(&check, "loss", op->loss, op->span_count, 1);
-    check_tensor(&check, "f", op->f, op->span_count, E);
+    check_tensor(&check, "c", op->c, op->span_count, E);
     check_spans(&check, op->spans, op->span_count, op->scores.rows);
-    check_apart(&check, CHECK_LIST(OPERAND(loss), OPERAND(f)), CHECK_LIST(OPERAND(scores)));
+    check_apart(&check, CHECK_LIST(OPERAND(loss), OPERAND(c)), CHECK_LIST(OPERAND(scores)));
+    if (op->levels.device != 0 || op->levels.communication != 0) {
+        check_devices(&check, op->levels.devices, E);
+        check_array(&check, "idx", op->idx, op->scores.rows);
+    }
+    if (op->levels.communication != 0)
+        check_range(&check, "reach", op->levels.reach, 1, op->levels.devices);
     if (stream_failed(stream) || op->span_count == 0) return;
     stream->device->ops->balance_fwd(stream, op);
 }
@@ -61,12 +76,12 @@ void ops_gate_bwd(struct stream *stream, const struct op_gate_bwd *op) {
     check_tensor(&check, "dweight", op->dweight, T, K);
     check_tensor(&check, "weight", op->weight, T, K);
     check_array(&check, "idx", op->idx, T);
-    if (!tensor_is_absent(op->balance_f)) {
-        check_tensor(&check, "balance_f", op->balance_f, op->span_count, E);
+    if (!tensor_is_absent(op->balance_c)) {
+        check_tensor(&check, "balance_c", op->balance_c, op->span_count, E);
         check_spans(&check, op->spans, op->span_count, T);
     }
     check_apart(&check, CHECK_LIST(OPERAND(dlogits)),
-                CHECK_LIST(OPERAND(scores), OPERAND(dweight), OPERAND(weight), OPERAND(balance_f)));
+                CHECK_LIST(OPERAND(scores), OPERAND(dweight), OPERAND(weight), OPERAND(balance_c)));
     if (stream_failed(stream) || T == 0) return;
     stream->device->ops->gate_bwd(stream, op);
 }

@@ -60,7 +60,7 @@ static void check_parameter(struct fixture *f, int64_t i, const struct run_optio
     CHECK_NEAR(along, slope, tolerance * (sqrt(size) + fabs(along)) + 1e-10);
 }
 
-/* The routing of a pass, in memory of its own: plan.idx and balance_f of every MoE layer. */
+/* The routing of a pass, in memory of its own: plan.idx and balance_c of every MoE layer. */
 static struct layer_saved *keep_routing(struct fixture *f, struct arena *arena) {
     const struct model_config *c = &f->model->config;
     struct layer_saved *all = ARENA_TAKE(arena, struct layer_saved, config_all_layers(c));
@@ -74,10 +74,10 @@ static struct layer_saved *keep_routing(struct fixture *f, struct arena *arena) 
         int64_t slots = from->ffn.moe.weight.rows * c->active_experts;
         to->plan.idx = ARENA_TAKE(arena, int32_t, slots);
         memcpy(to->plan.idx, from->ffn.moe.plan.idx, (size_t)slots * sizeof(int32_t));
-        to->balance_f = from->ffn.moe.balance_f;
-        to->balance_f.data = arena_take(arena, (size_t)tensor_count(to->balance_f), 8);
-        memcpy(to->balance_f.data, from->ffn.moe.balance_f.data,
-               (size_t)tensor_count(to->balance_f) * 8);
+        to->balance_c = from->ffn.moe.balance_c;
+        to->balance_c.data = arena_take(arena, (size_t)tensor_count(to->balance_c), 8);
+        memcpy(to->balance_c.data, from->ffn.moe.balance_c.data,
+               (size_t)tensor_count(to->balance_c) * 8);
     }
     return all;
 }

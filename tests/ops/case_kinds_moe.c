@@ -78,20 +78,27 @@ static struct case_array *put_scores(struct case_data *data) {
     return scores;
 }
 
+/* Cases with devices count the experts of a given routing. */
 static void make_balance_fwd(struct case_data *data) {
     put_scores(data);
+    if (data->op_case->G > 0) put_routing(data, CASE_ROWS);
     case_put(data, "loss", CASE_OUT, CASE_SPANS, data->span_count, 1);
-    case_put(data, "f", FLAGS(CASE_GIVEN) ? CASE_IN : CASE_OUT, CASE_SPANS, data->span_count,
+    case_put(data, "c", FLAGS(CASE_GIVEN) ? CASE_IN : CASE_OUT, CASE_SPANS, data->span_count,
              data->op_case->E);
 }
 static void call_balance_fwd(struct stream *stream, const struct case_data *data) {
+    const struct op_case *c = data->op_case;
+    struct balance_levels levels = {.expert = 1};
+    if (c->G > 0) levels = (struct balance_levels){0.25, 2, 0.5, .devices = c->G, .reach = c->Gk};
     ops_balance_fwd(stream, &(struct op_balance_fwd){.loss = TENSOR(loss),
-                                                     .f = TENSOR(f),
+                                                     .c = TENSOR(c),
                                                      .scores = TENSOR(scores),
+                                                     .idx = POINTER(idx),
                                                      .spans = data->spans,
                                                      .span_count = data->span_count,
-                                                     .active = data->op_case->A,
-                                                     .f_is_given = FLAGS(CASE_GIVEN)});
+                                                     .active = c->A,
+                                                     .levels = levels,
+                                                     .c_is_given = FLAGS(CASE_GIVEN)});
 }
 const struct op_kind case_kind_balance_fwd = {
     .op = "balance_fwd", .make = make_balance_fwd, .call = call_balance_fwd, .tolerance = 1e-6};
@@ -113,7 +120,7 @@ static void make_gate_bwd(struct case_data *data) {
     }
     case_put(data, "dweight", CASE_IN, CASE_ROWS, data->rows, c->A);
     case_put(data, "dlogits", CASE_OUT, CASE_ROWS, data->rows, c->E);
-    if (c->spans > 0) case_put(data, "balance_f", CASE_IN, CASE_SPANS, data->span_count, c->E);
+    if (c->spans > 0) case_put(data, "balance_c", CASE_IN, CASE_SPANS, data->span_count, c->E);
 }
 static void call_gate_bwd(struct stream *stream, const struct case_data *data) {
     ops_gate_bwd(stream, &(struct op_gate_bwd){.shape = shape_of(data->op_case),
@@ -122,7 +129,7 @@ static void call_gate_bwd(struct stream *stream, const struct case_data *data) {
                                                .scores = TENSOR(scores),
                                                .weight = TENSOR(weight),
                                                .idx = POINTER(idx),
-                                               .balance_f = TENSOR(balance_f),
+                                               .balance_c = TENSOR(balance_c),
                                                .spans = data->spans,
                                                .span_count = data->span_count,
                                                .balance_coef = 0.5});

@@ -125,6 +125,9 @@
 #define BALANCE(spans_, e, a)                                                                     \
     CASE(balance_fwd, 0, .spans = spans_, .E = e, .A = a)                                         \
     CASE(balance_fwd, CASE_GIVEN, .spans = spans_, .E = e, .A = a)
+#define BALANCE_DEVICES(spans_, e, a, d, m)                                                       \
+    CASE(balance_fwd, 0, .spans = spans_, .E = e, .A = a, .G = d, .Gk = m)                        \
+    CASE(balance_fwd, CASE_GIVEN, .spans = spans_, .E = e, .A = a, .G = d, .Gk = m)
 #define PLAN(t, e, a)                                                                             \
     CASE(moe_plan, 0, .T = t, .E = e, .A = a)                                                     \
     CASE(moe_plan, CASE_GIVEN | CASE_OPTIONAL, .T = t, .E = e, .A = a)
@@ -168,6 +171,8 @@ const struct op_case op_cases[] = {
     GATE(GATE_NOAUX_TC, 7, 33, 5, 3, 2, 0)
     GATE(GATE_NOAUX_TC, 7, 18, 4, 6, 2, CASE_NORMALISED)
     BALANCE(1, 4, 2) BALANCE(2, 16, 4) BALANCE(3, 33, 5) BALANCE(3, 9, 9) BALANCE(5, 1, 1)
+    BALANCE_DEVICES(1, 4, 2, 2, 1) BALANCE_DEVICES(2, 24, 6, 8, 3) BALANCE_DEVICES(3, 33, 5, 3, 2)
+    BALANCE_DEVICES(5, 6, 6, 6, 6)
     PLAN(0, 5, 2) PLAN(1, 1, 1) PLAN(7, 8, 2) PLAN(33, 16, 4) PLAN(300, 33, 6) PLAN(1000, 64, 8)
 };
 /* clang-format on */

@@ -180,11 +180,12 @@ static void scores_that_are_not_numbers_still_pick_distinct_experts(void) {
 struct context {
     struct oracle oracle;
     struct gate_shape shape;
-    struct tensor logits, scores, weight, g, bias, balance, f;
+    struct tensor logits, scores, weight, g, bias, balance, c;
     int32_t *idx;
     const struct span *spans;
     int64_t span_count;
     double coef;
+    struct balance_levels levels;
     bool is_given;
 };
 
@@ -199,21 +200,24 @@ static double gate_loss(void *arg) {
                                                .idx = c->idx,
                                                .idx_is_given = c->is_given});
     ops_balance_fwd(stream, &(struct op_balance_fwd){.loss = c->balance,
-                                                     .f = c->f,
+                                                     .c = c->c,
                                                      .scores = c->scores,
+                                                     .idx = c->levels.devices ? c->idx : NULL,
                                                      .spans = c->spans,
                                                      .span_count = c->span_count,
                                                      .active = c->shape.active,
-                                                     .f_is_given = c->is_given});
+                                                     .levels = c->levels,
+                                                     .c_is_given = c->is_given});
     double loss = tensor_dot(c->weight, c->g);
     for (int64_t i = 0; i < c->span_count; i++) loss += c->coef * at(c->balance, i)[0];
     return loss;
 }
 
-static void check_gate(struct gate_shape shape, double coef) {
+static void check_gate(struct gate_shape shape, double coef, struct balance_levels levels) {
     static const struct span spans[] = {{0, 3, 0, 0}, {3, 1, 0, 3}, {4, 2, 0, 4}};
     const int64_t T = 6, E = shape.experts, K = shape.active;
-    struct context c = {.shape = shape, .spans = spans, .span_count = 3, .coef = coef};
+    struct context c = {
+        .shape = shape, .spans = spans, .span_count = 3, .coef = coef, .levels = levels};
     struct oracle *o = &c.oracle;
     oracle_open(o);
     c.logits = oracle_normal(o, T, E);
@@ -221,7 +225,7 @@ static void check_gate(struct gate_shape shape, double coef) {
     c.weight = oracle_zero(o, T, K);
     c.g = oracle_normal(o, T, K);
     c.balance = oracle_zero(o, 3, 1);
-    c.f = oracle_zero(o, 3, E);
+    c.c = oracle_zero(o, 3, E);
     c.idx = oracle_below(o, T * K, E);
     float *bias = oracle_block(o, (size_t)E * sizeof(float));
     for (int64_t e = 0; e < E; e++) bias[e] = (float)(0.3 * cos((double)e));
@@ -238,7 +242,7 @@ static void check_gate(struct gate_shape shape, double coef) {
                                        .scores = c.scores,
                                        .weight = c.weight,
                                        .idx = c.idx,
-                                       .balance_f = coef != 0 ? c.f : (struct tensor){0},
+                                       .balance_c = coef != 0 ? c.c : (struct tensor){0},
                                        .spans = spans,
                                        .span_count = 3,
                                        .balance_coef = coef});
@@ -258,7 +262,8 @@ static void every_gate_gradient_matches_differences(void) {
                                          .routed_scale = 2.5};
         harness_context("method %d scoring %d normalised %d", (int)shape.method, (int)shape.scoring,
                         shape.is_normalised);
-        check_gate(shape, variant / 12 ? 0.7 : 0);
+        check_gate(shape, variant / 12 ? 0.7 : 0, (struct balance_levels){.expert = 1});
+        check_gate(shape, 0.7, (struct balance_levels){0.2, 3, 1.5, .devices = 4, .reach = 2});
     }
 }
 
@@ -267,18 +272,56 @@ static void balance_loss_follows_the_report(void) {
     static const struct span spans[] = {{0, 2, 0, 0}, {2, 0, 0, 2}};
     struct oracle o;
     oracle_open(&o);
-    struct tensor scores = oracle_zero(&o, 2, 3), f = oracle_zero(&o, 2, 3);
+    struct tensor scores = oracle_zero(&o, 2, 3), c = oracle_zero(&o, 2, 3);
     struct tensor loss = oracle_zero(&o, 2, 1);
     memcpy(at(scores, 0), (const double[]){0.2, 0.5, 0.3, 0.1, 0.1, 0.2}, 6 * sizeof(double));
-    ops_balance_fwd(
-        &o.stream,
-        &(struct op_balance_fwd){
-            .loss = loss, .f = f, .scores = scores, .spans = spans, .span_count = 2, .active = 1});
-    CHECK_NEAR(at(f, 0)[0], 0, 0);
-    CHECK_NEAR(at(f, 0)[1], 1.5, 0);
-    CHECK_NEAR(at(f, 0)[2], 1.5, 0);
+    ops_balance_fwd(&o.stream, &(struct op_balance_fwd){.loss = loss,
+                                                        .c = c,
+                                                        .scores = scores,
+                                                        .spans = spans,
+                                                        .span_count = 2,
+                                                        .active = 1,
+                                                        .levels = {.expert = 1}});
+    CHECK_NEAR(at(c, 0)[0], 0, 0);
+    CHECK_NEAR(at(c, 0)[1], 1.5, 0);
+    CHECK_NEAR(at(c, 0)[2], 1.5, 0);
     CHECK_NEAR(at(loss, 0)[0], 1.5 * (0.5 + 0.25) / 2 + 1.5 * (0.3 + 0.5) / 2, 1e-15);
     CHECK_NEAR(at(loss, 1)[0], 0, 0); /* an empty sequence */
+    oracle_close(&o);
+}
+
+/* Two tokens, four experts on two devices, two active: token 0 goes to experts 0 and 1, token 1 to
+ * 1 and 2, whatever their scores. f = (1, 2, 1, 0); f' = (1.5, 0.5); with M = 2, f'' = (1, 0.5). */
+static void losses_of_devices_follow_the_report(void) {
+    static const struct span spans[] = {{0, 2, 0, 0}};
+    static const int32_t idx[] = {0, 1, 2, 1};
+    static const struct balance_levels levels[] = {{.expert = 1},
+                                                   {.device = 1, .devices = 2, .reach = 2},
+                                                   {.communication = 1, .devices = 2, .reach = 2}};
+    static const double expected[3][4] = {{1, 2, 1, 0}, {1.5, 1.5, 0.5, 0.5}, {1, 1, 0.5, 0.5}};
+    static const double p[4] = {0.15, 0.25, 0.25, 0.35};
+    struct oracle o;
+    oracle_open(&o);
+    struct tensor scores = oracle_zero(&o, 2, 4), c = oracle_zero(&o, 1, 4);
+    struct tensor loss = oracle_zero(&o, 1, 1);
+    memcpy(at(scores, 0), (const double[]){0.1, 0.2, 0.3, 0.4, 0.2, 0.3, 0.2, 0.3},
+           8 * sizeof(double));
+    for (int level = 0; level < 3; level++) {
+        double sum = 0;
+        ops_balance_fwd(&o.stream, &(struct op_balance_fwd){.loss = loss,
+                                                            .c = c,
+                                                            .scores = scores,
+                                                            .idx = idx,
+                                                            .spans = spans,
+                                                            .span_count = 1,
+                                                            .active = 2,
+                                                            .levels = levels[level]});
+        for (int e = 0; e < 4; e++) {
+            CHECK_NEAR(at(c, 0)[e], expected[level][e], 0);
+            sum += expected[level][e] * p[e];
+        }
+        CHECK_NEAR(at(loss, 0)[0], sum, 1e-15);
+    }
     oracle_close(&o);
 }
 
@@ -360,6 +403,7 @@ static const struct test tests[] = {
     TEST(scores_that_are_not_numbers_still_pick_distinct_experts),
     TEST(every_gate_gradient_matches_differences),
     TEST(balance_loss_follows_the_report),
+    TEST(losses_of_devices_follow_the_report),
     TEST(plan_sorts_slots_by_physical_expert),
     TEST(combine_is_the_gradient_of_dispatch),
 };

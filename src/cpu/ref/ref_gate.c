@@ -1,4 +1,5 @@
-/* The gate (V3 report 2.1.2; V2 report 2.2) and the sequence-wise balance loss (V3 eqs 17-20). */
+/* The gate (V3 report 2.1.2; V2 report 2.2) and the sequence-wise balance losses (V3 eqs 17-20, V2
+ * eqs 23-31). */
 #include "cpu/ref/ref.h"
 
 /* ---- forward ---- */
@@ -116,23 +117,71 @@ static bool in_top(const real *s, int64_t E, int64_t K, int64_t i) {
     return better < K;
 }
 
-/* f_i = E/(K*T) * #{t : i in top K},  P_i = mean_t s_i/sum_j s_j,  loss = sum_i f_i P_i */
+/* Whether token t counts expert e. */
+static bool counts_expert(const struct op_balance_fwd *op, int64_t t, int64_t e) {
+    if (op->idx) return is_taken(op->idx + t * op->active, op->active, e);
+    return in_top(ref_row(op->scores, t), op->scores.cols, op->active, e);
+}
+
+/* Whether token t is sent to device d, which holds `size` experts. */
+static bool reaches_device(const struct op_balance_fwd *op, int64_t t, int64_t d, int64_t size) {
+    for (int64_t k = 0; k < op->active; k++)
+        if (op->idx[t * op->active + k] / size == d) return true;
+    return false;
+}
+
+/* f_i = E/(K*T) * #{t : t counts i} */
+static real expert_share(const struct op_balance_fwd *op, const struct span *span, int64_t e) {
+    int64_t count = 0;
+    if (span->count == 0) return 0;
+    for (int64_t t = span->row; t < span->row + span->count; t++)
+        if (counts_expert(op, t, e)) count++;
+    return (real)(op->scores.cols * count) / (real)(op->active * span->count);
+}
+
+/* a2 f'_d + a3 f''_d */
+static real device_part(const struct op_balance_fwd *op, const struct span *span, int64_t d) {
+    const struct balance_levels *levels = &op->levels;
+    const int64_t size = op->scores.cols / levels->devices;
+    real f = 0;
+    int64_t sent = 0;
+    for (int64_t e = d * size; e < (d + 1) * size; e++) f += expert_share(op, span, e);
+    real part = (real)levels->device * (f / (real)size);
+    if (levels->communication == 0 || span->count == 0) return part;
+    for (int64_t t = span->row; t < span->row + span->count; t++)
+        if (reaches_device(op, t, d, size)) sent++;
+    return part + (real)levels->communication *
+                      ((real)(levels->devices * sent) / (real)(levels->reach * span->count));
+}
+
+/* c_i = a1 f_i + a2 f'_d(i) + a3 f''_d(i) */
+static void balance_coefficients(const struct op_balance_fwd *op, int64_t n) {
+    const struct balance_levels *levels = &op->levels;
+    const int64_t E = op->scores.cols;
+    real *c = ref_row(op->c, n);
+    for (int64_t e = 0; e < E; e++)
+        c[e] = (real)levels->expert * expert_share(op, &op->spans[n], e);
+    if (levels->device == 0 && levels->communication == 0) return;
+    const int64_t size = E / levels->devices;
+    for (int64_t d = 0; d < levels->devices; d++) {
+        const real part = device_part(op, &op->spans[n], d);
+        for (int64_t e = d * size; e < (d + 1) * size; e++) c[e] += part;
+    }
+}
+
+/* P_i = mean_t s_i/sum_j s_j,  loss = sum_i c_i P_i */
 void REF(balance_fwd)(struct stream *stream, const struct op_balance_fwd *op) {
     (void)stream;
-    const int64_t E = op->scores.cols, K = op->active;
+    const int64_t E = op->scores.cols;
     for (int64_t n = 0; n < op->span_count; n++) {
         const int64_t row = op->spans[n].row, T = op->spans[n].count;
-        real *f = ref_row(op->f, n), loss = 0;
-        for (int64_t e = 0; e < E; e++) {
-            int64_t count = 0;
+        real loss = 0;
+        if (!op->c_is_given) balance_coefficients(op, n);
+        for (int64_t e = 0; e < E && T > 0; e++) {
             real p = 0;
-            for (int64_t t = row; t < row + T; t++) {
-                const real *s = ref_row(op->scores, t);
-                if (in_top(s, E, K, e)) count++;
-                p += s[e] / row_sum(s, E);
-            }
-            if (!op->f_is_given) f[e] = T == 0 ? 0 : (real)(E * count) / (real)(K * T);
-            if (T > 0) loss += f[e] * (p / (real)T);
+            for (int64_t t = row; t < row + T; t++)
+                p += ref_row(op->scores, t)[e] / row_sum(ref_row(op->scores, t), E);
+            loss += ref_row(op->c, n)[e] * (p / (real)T);
         }
         ref_row(op->loss, n)[0] = loss;
     }
@@ -153,17 +202,17 @@ static void weight_backward(const struct op_gate_bwd *op, int64_t t, real *ds) {
         ds[idx[k]] = (real)g->routed_scale / sum * (dweight[k] - mean);
 }
 
-/* loss = sum_i f_i mean_t s_i/S, S = sum_j s_j:  ds_i += coef / (T S) * (f_i - sum_j f_j s_j / S)
+/* loss = sum_i c_i mean_t s_i/S, S = sum_j s_j:  ds_i += coef / (T S) * (c_i - sum_j c_j s_j / S)
  */
-static void balance_backward(const struct op_gate_bwd *op, const real *f, int64_t t, int64_t T,
+static void balance_backward(const struct op_gate_bwd *op, const real *c, int64_t t, int64_t T,
                              real *ds) {
     const int64_t E = op->shape.experts;
     const real *s = ref_row(op->scores, t);
     const real sum = row_sum(s, E);
     real mean = 0;
-    for (int64_t e = 0; e < E; e++) mean += f[e] * (s[e] / sum);
+    for (int64_t e = 0; e < E; e++) mean += c[e] * (s[e] / sum);
     for (int64_t e = 0; e < E; e++)
-        ds[e] += (real)op->balance_coef / ((real)T * sum) * (f[e] - mean);
+        ds[e] += (real)op->balance_coef / ((real)T * sum) * (c[e] - mean);
 }
 
 /* dlogits from ds in place: sigmoid ds s (1 - s); softmax s (ds - sum ds s) */
@@ -181,10 +230,10 @@ void REF(gate_bwd)(struct stream *stream, const struct op_gate_bwd *op) {
         for (int64_t e = 0; e < E; e++) ref_row(op->dlogits, t)[e] = 0;
         weight_backward(op, t, ref_row(op->dlogits, t));
     }
-    for (int64_t n = 0; n < op->span_count && !tensor_is_absent(op->balance_f); n++) {
+    for (int64_t n = 0; n < op->span_count && !tensor_is_absent(op->balance_c); n++) {
         const struct span *span = &op->spans[n];
         for (int64_t t = span->row; t < span->row + span->count; t++)
-            balance_backward(op, ref_row(op->balance_f, n), t, span->count,
+            balance_backward(op, ref_row(op->balance_c, n), t, span->count,
                              ref_row(op->dlogits, t));
     }
     for (int64_t t = 0; t < T; t++)

@@ -127,19 +127,19 @@ static void weight_backward(const struct op_gate_bwd *op, int64_t t, float *ds) 
         ds[idx[k]] = (float)g->routed_scale / sum * (dweight[k] - mean);
 }
 
-/* loss = sum_i f_i mean_t s_i/S, S = sum_j s_j:  ds_i += coef / (T S) * (f_i - sum_j f_j s_j / S)
+/* loss = sum_i c_i mean_t s_i/S, S = sum_j s_j:  ds_i += coef / (T S) * (c_i - sum_j c_j s_j / S)
  */
 static void balance_backward(const struct op_gate_bwd *op, int64_t n, int64_t t, float *ds) {
     const int64_t E = op->shape.experts;
-    const float *s = row_f32(op->scores, t), *f = row_f32(op->balance_f, n);
+    const float *s = row_f32(op->scores, t), *c = row_f32(op->balance_c, n);
     struct row_sums total = row_sums_zero();
     for (int64_t e = 0; e < E; e += VEC_LANES)
         total.chain[0] = vf_add(total.chain[0], row_load(s, e, E));
     const float sum = row_sums_total(total);
-    const vf mean = vf_set1(row_dot(f, s, E) / sum);
+    const vf mean = vf_set1(row_dot(c, s, E) / sum);
     const vf scale = vf_set1((float)op->balance_coef / ((float)op->spans[n].count * sum));
     for (int64_t e = 0; e < E; e += VEC_LANES) {
-        const vf added = vf_sub(row_load(f, e, E), mean);
+        const vf added = vf_sub(row_load(c, e, E), mean);
         row_store(ds, e, E, vf_fma(scale, added, row_load(ds, e, E)));
     }
 }
@@ -172,7 +172,7 @@ static int64_t find_span(const struct op_gate_bwd *op, int64_t t, int64_t n) {
 static void gate_bwd_rows(const void *arg, int64_t first, int64_t end, int worker) {
     (void)worker;
     const struct op_gate_bwd *op = arg;
-    const bool has_balance = !tensor_is_absent(op->balance_f);
+    const bool has_balance = !tensor_is_absent(op->balance_c);
     int64_t span = 0;
     for (int64_t t = first; t < end; t++) {
         float *ds = row_f32(op->dlogits, t);
