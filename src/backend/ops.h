@@ -323,10 +323,26 @@ struct op_gate_bwd {
     double balance_coef;
 };
 
+/* Device-level token dropping (V2 report 2.2.4). Device d holds the experts [d E/D, (d+1) E/D). Of
+ * a device's slots (t, k) those with the lowest affinity scores[t, idx[t, k]] are dropped until
+ * `capacity` are left; of equal ones the later slot. A sequence that keeps all its slots takes
+ * capacity from the others and may exceed it. A NaN has the affinity of its bits. */
+struct op_moe_drop {
+    int32_t *kept;        /* [T, K] out: idx, or -1 where the slot is dropped */
+    const int32_t *idx;   /* [T, K] */
+    struct tensor scores; /* [T, E] */
+    const struct span *spans;
+    int64_t span_count;
+    const bool *keeps_all; /* [span_count], host; NULL: none does */
+    int64_t active;        /* K */
+    int64_t devices;       /* D, divides E */
+    int64_t capacity;      /* slots of a device, at least 1 */
+};
 /* Sorts slots (t, k) by expert, keeping slot order within one. Expert e's rows are
- * [offsets[p], offsets[p+1]) with p = place[e], or e itself without a table. */
+ * [offsets[p], offsets[p+1]) with p = place[e], or e itself without a table. A dropped slot has no
+ * row: slot_row is -1 there, and row_token and row_slot are -1 behind the last row. */
 struct op_moe_plan {
-    const int32_t *idx;   /* [T, K] logical experts */
+    const int32_t *idx;   /* [T, K] logical experts; -1: dropped */
     const int32_t *place; /* [E] logical to physical expert, or NULL */
     int32_t *offsets;     /* [E + 1] out */
     int32_t *row_token;   /* [T*K] out: token of each row */
@@ -335,10 +351,11 @@ struct op_moe_plan {
     int32_t *load;        /* [E] += rows of each logical expert; may be NULL */
     int64_t tokens, active, experts;
 };
-/* y[t] = add[t] + sum_k weight[t,k] * rows[slot_row[t*K + k]], in slot order. */
+/* y[t] = add[t] + sum_k weight[t,k] * rows[slot_row[t*K + k]], in slot order; a slot without a row
+ * (-1) adds nothing. */
 struct op_moe_combine {
     struct tensor y;      /* [T, D] out; may alias add */
-    struct tensor rows;   /* [T*K, D] */
+    struct tensor rows;   /* [any, D] */
     struct tensor weight; /* [T, K]; absent: ones */
     struct tensor add;    /* [T, D]; absent: zero */
     const int32_t *slot_row;
@@ -410,6 +427,7 @@ struct op_sumsq {
     X(gate_fwd)                                                                                    \
     X(balance_fwd)                                                                                 \
     X(gate_bwd)                                                                                    \
+    X(moe_drop)                                                                                    \
     X(moe_plan)                                                                                    \
     X(moe_combine)                                                                                 \
     X(cross_entropy)                                                                               \

@@ -86,6 +86,21 @@ void ops_gate_bwd(struct stream *stream, const struct op_gate_bwd *op) {
     stream->device->ops->gate_bwd(stream, op);
 }
 
+void ops_moe_drop(struct stream *stream, const struct op_moe_drop *op) {
+    if (stream_failed(stream)) return;
+    const struct check check = {stream, "moe_drop"};
+    const int64_t T = op->scores.rows, E = op->scores.cols;
+    check_range(&check, "experts", E, 1, EXPERTS_MAX);
+    check_range(&check, "active experts", op->active, 1, E);
+    check_devices(&check, op->devices, E);
+    check_range(&check, "capacity", op->capacity, 1, INT64_MAX);
+    check_array(&check, "kept", op->kept, T);
+    check_array(&check, "idx", op->idx, T);
+    check_spans(&check, op->spans, op->span_count, T);
+    if (stream_failed(stream) || T == 0) return;
+    stream->device->ops->moe_drop(stream, op);
+}
+
 void ops_moe_plan(struct stream *stream, const struct op_moe_plan *op) {
     if (stream_failed(stream)) return;
     const struct check check = {stream, "moe_plan"};

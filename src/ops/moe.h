@@ -9,6 +9,7 @@
 void ops_gate_fwd(struct stream *stream, const struct op_gate_fwd *op);
 void ops_gate_bwd(struct stream *stream, const struct op_gate_bwd *op);
 void ops_balance_fwd(struct stream *stream, const struct op_balance_fwd *op);
+void ops_moe_drop(struct stream *stream, const struct op_moe_drop *op);
 void ops_moe_plan(struct stream *stream, const struct op_moe_plan *op);
 void ops_moe_combine(struct stream *stream, const struct op_moe_combine *op);
 

@@ -139,9 +139,36 @@ const struct op_kind case_kind_gate_bwd = {
 
 /* ---- dispatch and combine ---- */
 
+/* Scores with many equal ones; every other sequence keeps all where it may. */
+static void make_moe_drop(struct case_data *data) {
+    struct case_array *scores = put_scores(data);
+    for (int64_t i = 0; i < data->rows * data->op_case->E; i++)
+        if (i % 3 != 0) scores->values[i] = (double)(i % 5) / 8;
+    put_routing(data, CASE_WHOLE);
+    case_put(data, "kept", CASE_OUT, CASE_WHOLE, data->rows, data->op_case->A)->type = CASE_I32;
+}
+static void call_moe_drop(struct stream *stream, const struct case_data *data) {
+    const struct op_case *c = data->op_case;
+    bool keeps_all[CASE_SPANS_MAX];
+    for (int64_t n = 0; n < data->span_count; n++) keeps_all[n] = n % 2 == 1;
+    ops_moe_drop(stream, &(struct op_moe_drop){.kept = POINTER(kept),
+                                               .idx = POINTER(idx),
+                                               .scores = TENSOR(scores),
+                                               .spans = data->spans,
+                                               .span_count = data->span_count,
+                                               .keeps_all = FLAGS(CASE_OPTIONAL) ? keeps_all : NULL,
+                                               .active = c->A,
+                                               .devices = c->G,
+                                               .capacity = c->Gk});
+}
+const struct op_kind case_kind_moe_drop = {
+    .op = "moe_drop", .make = make_moe_drop, .call = call_moe_drop, .is_exact = true};
+
 static void make_moe_plan(struct case_data *data) {
     const struct op_case *c = data->op_case;
-    put_routing(data, CASE_WHOLE);
+    struct case_array *idx = put_routing(data, CASE_WHOLE);
+    for (int64_t i = 0; i < c->T * c->A && FLAGS(CASE_DROPPED); i++)
+        if (i % 7 < 3) idx->values[i] = -1;
     if (FLAGS(CASE_GIVEN)) {
         struct case_array *place = case_put(data, "place", CASE_IN, CASE_WHOLE, 1, c->E);
         place->type = CASE_I32;
@@ -180,6 +207,8 @@ static void make_moe_combine(struct case_data *data) {
     const struct rng_key key = {.seed = 5, .purpose = RNG_TEST};
     for (int64_t i = 0; i < c->T * c->A; i++)
         slot_row->values[i] = (double)rng_permute(key, (uint64_t)i, (uint64_t)(c->T * c->A));
+    for (int64_t i = 0; i < c->T * c->A && FLAGS(CASE_DROPPED); i++)
+        if (i % 5 < 2) slot_row->values[i] = -1;
     if (FLAGS(CASE_ALIASED)) {
         case_put(data, "add", CASE_INOUT, CASE_ROWS, c->T, c->C);
         return;

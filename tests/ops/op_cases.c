@@ -99,7 +99,8 @@
     CASE(moe_combine, 0, .T = 6, .A = 3, .C = c)                                                  \
     CASE(moe_combine, CASE_WEIGHTED | CASE_OPTIONAL, .T = 6, .A = 2, .C = c)                      \
     CASE(moe_combine, CASE_WEIGHTED | CASE_ALIASED, .T = 5, .A = 4, .C = c)                       \
-    CASE(moe_combine, CASE_ALIASED, .T = 5, .A = 1, .C = c)
+    CASE(moe_combine, CASE_ALIASED, .T = 5, .A = 1, .C = c)                                       \
+    CASE(moe_combine, CASE_WEIGHTED | CASE_DROPPED, .T = 6, .A = 3, .C = c)
 
 /* Without `add` the gradient of a row of one or two columns cancels to nothing. */
 #define NORM(c) CASE(rmsnorm_bwd, 0, .T = 7, .C = c)
@@ -130,7 +131,12 @@
     CASE(balance_fwd, CASE_GIVEN, .spans = spans_, .E = e, .A = a, .G = d, .Gk = m)
 #define PLAN(t, e, a)                                                                             \
     CASE(moe_plan, 0, .T = t, .E = e, .A = a)                                                     \
-    CASE(moe_plan, CASE_GIVEN | CASE_OPTIONAL, .T = t, .E = e, .A = a)
+    CASE(moe_plan, CASE_GIVEN | CASE_OPTIONAL, .T = t, .E = e, .A = a)                            \
+    CASE(moe_plan, CASE_DROPPED | CASE_OPTIONAL, .T = t, .E = e, .A = a)
+/* `spans`, and Gk in place of the capacity */
+#define DROP(spans_, e, a, d, capacity)                                                           \
+    CASE(moe_drop, 0, .spans = spans_, .E = e, .A = a, .G = d, .Gk = capacity)                    \
+    CASE(moe_drop, CASE_OPTIONAL, .spans = spans_, .E = e, .A = a, .G = d, .Gk = capacity)
 
 const struct op_case op_cases[] = {
     PRODUCTS(PRODUCT)
@@ -174,6 +180,8 @@ const struct op_case op_cases[] = {
     BALANCE_DEVICES(1, 4, 2, 2, 1) BALANCE_DEVICES(2, 24, 6, 8, 3) BALANCE_DEVICES(3, 33, 5, 3, 2)
     BALANCE_DEVICES(5, 6, 6, 6, 6)
     PLAN(0, 5, 2) PLAN(1, 1, 1) PLAN(7, 8, 2) PLAN(33, 16, 4) PLAN(300, 33, 6) PLAN(1000, 64, 8)
+    DROP(1, 4, 2, 2, 1) DROP(2, 24, 6, 8, 3) DROP(3, 33, 5, 3, 17) DROP(3, 16, 4, 4, 1000)
+    DROP(5, 6, 6, 6, 2) DROP(5, 1, 1, 1, 1)
 };
 /* clang-format on */
 const int64_t op_cases_count = sizeof op_cases / sizeof *op_cases;

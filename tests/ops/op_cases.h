@@ -24,6 +24,7 @@ enum case_flag {
     CASE_NORMALISED = 1 << 10,
     CASE_GIVEN = 1 << 11, /* routing comes from outside */
     CASE_GRADIENT = 1 << 12,
+    CASE_DROPPED = 1 << 13, /* some slots have no row */
 };
 
 /* Fields that an operation does not have stay zero. */

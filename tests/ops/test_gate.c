@@ -327,6 +327,45 @@ static void losses_of_devices_follow_the_report(void) {
 
 /* ---- dispatch and combine ---- */
 
+/* Three sequences of two tokens on two devices of two experts; capacity 3. Device 0 has slots 0 1 3
+ * 4 6 9 10 with affinities 5 9 7 7 4 8 1 (tenths), device 1 slots 2 5 7 8 11. */
+static void drop_on(struct device *device) {
+    static const int32_t idx[] = {0, 1, 3, 0, 1, 2, 0, 2, 3, 1, 0, 3};
+    static const float affinity[] = {5, 9, 6, 7, 7, 4, 4, 6, 3, 8, 1, 9};
+    static const struct span spans[] = {{0, 2, 0, 0}, {2, 2, 0, 2}, {4, 2, 0, 4}};
+    static const bool last_keeps_all[] = {false, false, true};
+    /* Of slots 3 and 4, which are equal, the earlier is kept; of 2 and 7 both fit. */
+    static const int32_t expected[] = {-1, 1, 3, 0, -1, -1, -1, 2, -1, 1, -1, 3};
+    /* Slots 8 to 11 take two of device 0 and two of device 1. */
+    static const int32_t exempt[] = {-1, 1, 3, -1, -1, -1, -1, -1, 3, 1, 0, 3};
+    /* More of them than the capacity: nothing is left for the others. */
+    static const int32_t exceeded[] = {-1, -1, -1, -1, -1, -1, -1, -1, 3, 1, 0, 3};
+    float scores[6 * 4] = {0};
+    int32_t kept[12];
+    struct stream stream;
+    struct error err = {0};
+    for (int slot = 0; slot < 12; slot++) scores[slot / 2 * 4 + idx[slot]] = affinity[slot] / 10;
+    struct op_moe_drop op = {.kept = kept,
+                             .idx = idx,
+                             .scores = tensor_of(scores, DTYPE_F32, 6, 4),
+                             .spans = spans,
+                             .span_count = 3,
+                             .active = 2,
+                             .devices = 2,
+                             .capacity = 3};
+    stream_init(&stream, device);
+    ops_moe_drop(&stream, &op);
+    for (int slot = 0; slot < 12; slot++) CHECK_EQ(kept[slot], expected[slot]);
+    op.keeps_all = last_keeps_all;
+    ops_moe_drop(&stream, &op);
+    for (int slot = 0; slot < 12; slot++) CHECK_EQ(kept[slot], exempt[slot]);
+    op.capacity = 1;
+    ops_moe_drop(&stream, &op);
+    for (int slot = 0; slot < 12; slot++) CHECK_EQ(kept[slot], exceeded[slot]);
+    CHECK_OK(stream_check(&stream, &err), &err);
+}
+static void the_lowest_affinities_of_a_device_are_dropped(void) { on_every_device(drop_on); }
+
 static void plan_sorts_slots_by_physical_expert(void) {
     static const int32_t idx[] = {2, 0, 1, 2, 0, 2}, place[] = {1, 2, 0};
     int32_t offsets[4], row_token[6], row_slot[6], slot_row[6], load[3] = {10, 20, 30};
@@ -404,6 +443,7 @@ static const struct test tests[] = {
     TEST(every_gate_gradient_matches_differences),
     TEST(balance_loss_follows_the_report),
     TEST(losses_of_devices_follow_the_report),
+    TEST(the_lowest_affinities_of_a_device_are_dropped),
     TEST(plan_sorts_slots_by_physical_expert),
     TEST(combine_is_the_gradient_of_dispatch),
 };

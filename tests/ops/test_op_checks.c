@@ -258,6 +258,33 @@ static void the_other_operations_are_checked(void) {
     expect_failure("moe_combine: rows is [6, 5], expected [any, 4]");
     ops_moe_plan(&stream, &(struct op_moe_plan){.tokens = 1 << 30, .active = 8, .experts = 16});
     expect_failure("moe_plan: tokens is 1073741824");
+    ops_moe_drop(&stream, &(struct op_moe_drop){.kept = integers,
+                                                .idx = integers,
+                                                .scores = block(0, 3, 6),
+                                                .active = 2,
+                                                .devices = 4,
+                                                .capacity = 1});
+    expect_failure("moe_drop: 6 experts cannot be divided among 4 devices");
+    ops_moe_drop(&stream, &(struct op_moe_drop){.kept = integers,
+                                                .idx = integers,
+                                                .scores = block(0, 3, 6),
+                                                .active = 2,
+                                                .devices = 3});
+    expect_failure("moe_drop: capacity is 0");
+    ops_balance_fwd(&stream, &(struct op_balance_fwd){.loss = block(1, 0, 1),
+                                                      .c = block(2, 0, 6),
+                                                      .scores = block(0, 3, 6),
+                                                      .active = 2,
+                                                      .levels = {.device = 1, .devices = 3}});
+    expect_failure("balance loss: idx is NULL");
+    ops_balance_fwd(&stream, &(struct op_balance_fwd){
+                                 .loss = block(1, 0, 1),
+                                 .c = block(2, 0, 6),
+                                 .scores = block(0, 3, 6),
+                                 .idx = integers,
+                                 .active = 2,
+                                 .levels = {.communication = 1, .devices = 3, .reach = 4}});
+    expect_failure("balance loss: reach is 4, expected 1 to 3");
     ops_cross_entropy(&stream, &(struct op_cross_entropy){.logits = block(0, 2, 3),
                                                           .targets = integers,
                                                           .logp = memory[1],

@@ -15,6 +15,7 @@ void VEC_NAME(moe_plan)(struct stream *stream, const struct op_moe_plan *op) {
     const int64_t E = op->experts;
     memset(offsets, 0, (size_t)(E + 1) * sizeof *offsets);
     for (int64_t slot = 0; slot < op->tokens * op->active; slot++) {
+        if (op->idx[slot] < 0) continue;
         offsets[place_of(op, op->idx[slot]) + 1]++;
         if (op->load) op->load[op->idx[slot]]++;
     }
@@ -22,6 +23,8 @@ void VEC_NAME(moe_plan)(struct stream *stream, const struct op_moe_plan *op) {
     int32_t slot = 0;
     for (int64_t t = 0; t < op->tokens; t++) {
         for (int64_t k = 0; k < op->active; k++, slot++) {
+            op->slot_row[slot] = -1;
+            if (op->idx[slot] < 0) continue;
             const int32_t row = offsets[place_of(op, op->idx[slot])]++;
             op->row_token[row] = (int32_t)t;
             op->row_slot[row] = slot;
@@ -30,6 +33,8 @@ void VEC_NAME(moe_plan)(struct stream *stream, const struct op_moe_plan *op) {
     }
     memmove(offsets + 1, offsets, (size_t)E * sizeof *offsets);
     offsets[0] = 0;
+    for (int64_t row = offsets[E]; row < op->tokens * op->active; row++)
+        op->row_token[row] = op->row_slot[row] = -1;
 }
 
 /* y = add + sum_k weight[k] * rows[slot_row[k]] on four vectors of columns from i, at most up to
@@ -44,6 +49,7 @@ VEC_INLINE void combine_columns(const struct op_moe_combine *op, int64_t t, int6
     for (int j = 0; j < 4; j++)
         sum[j] = add ? row_load_or_zero(add, i + j * VEC_LANES, D) : vf_zero();
     for (int64_t k = 0; k < K; k++) {
+        if (op->slot_row[t * K + k] < 0) continue;
         const float *row = row_f32(op->rows, op->slot_row[t * K + k]);
         const vf w = vf_set1(weight ? weight[k] : 1.0f);
         VEC_UNROLL
