@@ -19,9 +19,11 @@ static void spans_fill(struct batch *batch, const struct sequence *sequences, in
     for (int64_t i = 0; i < count; i++) {
         int64_t rows = rows_of(&sequences[i], shift);
         if (rows == 0) continue;
-        if (batch->spans)
+        if (batch->spans && batch->keeps_all) {
             batch->spans[batch->span_count] =
                 (struct span){.row = row, .count = rows, .first = 0, .kv_row = row};
+            batch->keeps_all[batch->span_count] = sequences[i].keeps_all_slots;
+        }
         batch->span_count++;
         row += rows;
     }
@@ -73,7 +75,8 @@ struct batch_builder {
 static void batch_fill(const struct batch_builder *b, int64_t shift, double coef,
                        struct batch *batch, struct predictions *p, const int32_t **previous) {
     struct arena *host = b->host, *device = b->device;
-    *batch = (struct batch){.spans = ARENA_TAKE(host, struct span, b->count)};
+    *batch = (struct batch){.spans = ARENA_TAKE(host, struct span, b->count),
+                            .keeps_all = ARENA_TAKE(host, bool, b->count)};
     spans_fill(batch, b->sequences, b->count, shift);
     int64_t T = batch->tokens_count;
     size_t mark = arena_mark(host);

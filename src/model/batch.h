@@ -16,6 +16,7 @@ struct batch {
     int64_t tokens_count; /* T */
     int64_t span_count;
     struct span *spans;       /* [span_count], host */
+    bool *keeps_all;          /* [span_count], host: no slot is dropped; NULL in inference */
     const int32_t *tokens;    /* [T], device */
     const int32_t *positions; /* [T], device */
 };
@@ -47,6 +48,7 @@ struct sequence {
     const int32_t *tokens; /* [count + 1], host; each in [0, V) */
     const float *coef; /* [count], host: coefficient of predicting tokens[i + 1]; NULL: `coef` */
     int64_t count;
+    bool keeps_all_slots; /* where routed slots are dropped, none of this sequence is */
 };
 struct train_batch_options {
     double coef;            /* of each main prediction: 1 / tokens of the optimizer step */

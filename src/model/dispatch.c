@@ -15,7 +15,21 @@ void dispatch_plan_take(const struct pass *pass, struct arena *arena, int64_t T,
         .slots = rows,
         .rows = rows,
     };
+    plan->kept = pass->capacity_factor != 0 ? ARENA_TAKE(arena, int32_t, rows) : plan->idx;
     if (pass->experts) arrived_rows_take(pass, arena, T, plan);
+}
+
+/* Where slots are dropped the host asks how many are left, so that nothing is computed or sent for
+ * the others. */
+static void plan_count_kept(const struct pass *pass, struct dispatch_plan *plan) {
+    const int64_t experts = pass->model->config.experts;
+    int32_t kept = 0;
+    if (pass->capacity_factor == 0 || stream_failed(pass->stream)) return;
+    stream_download(pass->stream, &kept, plan->offsets + experts, sizeof kept);
+    pass->stream->device->driver->wait(pass->stream);
+    if (stream_failed(pass->stream)) return;
+    plan->slots = kept;
+    if (!pass->experts) plan->rows = kept;
 }
 
 struct own_experts dispatch_own(const struct pass *pass, const struct dispatch_plan *plan) {
@@ -29,7 +43,7 @@ struct own_experts dispatch_own(const struct pass *pass, const struct dispatch_p
 void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t *load,
                     struct tensor x, struct row_exchange *exchange) {
     const struct model_config *c = &pass->model->config;
-    ops_moe_plan(pass->stream, &(struct op_moe_plan){.idx = plan->idx,
+    ops_moe_plan(pass->stream, &(struct op_moe_plan){.idx = plan->kept,
                                                      .place = plan->place,
                                                      .offsets = plan->offsets,
                                                      .row_token = plan->row_token,
@@ -39,6 +53,7 @@ void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t
                                                      .tokens = x.rows,
                                                      .active = c->active_experts,
                                                      .experts = c->experts});
+    plan_count_kept(pass, plan);
     exchange->rows = x; /* local: rows are read where they are */
     if (!pass->experts) return;
     arrived_rows_plan(pass, plan);
@@ -92,7 +107,12 @@ struct slot_values slot_values_send(const struct pass *pass, const struct dispat
 
 struct tensor slot_values_like(const struct pass *pass, struct slot_values sent,
                                struct tensor dweight) {
-    if (!pass->experts) return tensor_reshape(dweight, 1);
+    if (!pass->experts) {
+        if (pass->capacity_factor != 0) /* dropped slots have no row that writes theirs */
+            stream_zero(pass->stream, dweight.data,
+                        (size_t)tensor_count(dweight) * dtype_size(dweight.dtype));
+        return tensor_reshape(dweight, 1);
+    }
     return pass_tensor(pass, pass->scratch, sent.values.rows, 1);
 }
 
@@ -102,5 +122,8 @@ void slot_values_return(const struct pass *pass, const struct dispatch_plan *pla
     if (!pass->experts) return; /* they are where they belong */
     rows_return_begin(pass, plan, dvalues, NULL, &exchange);
     comm_finish(&exchange.request);
-    rows_gather(pass, tensor_reshape(dweight, 1), exchange.rows, plan->slot_row);
+    ops_moe_combine(pass->stream, &(struct op_moe_combine){.y = tensor_reshape(dweight, 1),
+                                                           .rows = exchange.rows,
+                                                           .slot_row = plan->slot_row,
+                                                           .active = 1});
 }

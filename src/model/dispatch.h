@@ -42,12 +42,13 @@ struct arrived_rows {
 /* Where every routed row is; filled by dispatch_begin, kept for the backward. */
 struct dispatch_plan {
     int32_t *idx;         /* [T, K] logical expert of each slot, by descending selection score */
+    int32_t *kept;        /* [T, K] the same, -1 where the slot is dropped; idx where none can be */
     int32_t *offsets;     /* [E + 1] first row of each physical expert */
     int32_t *row_token;   /* [T*K] */
     int32_t *row_slot;    /* [T*K] */
-    int32_t *slot_row;    /* [T*K] */
+    int32_t *slot_row;    /* [T*K]; -1: dropped */
     const int32_t *place; /* [E] logical to physical expert; NULL: the same */
-    int64_t slots;        /* T*K */
+    int64_t slots;        /* that own tokens have: T*K, after dispatch_begin without the dropped */
     int64_t rows;         /* R that are computed here: an upper bound known to the host */
     struct arrived_rows arrived; /* with expert ranks */
 };
@@ -73,7 +74,7 @@ struct row_exchange {
 /* Memory for a plan of T tokens, from `arena`. */
 void dispatch_plan_take(const struct pass *pass, struct arena *arena, int64_t T,
                         struct dispatch_plan *plan);
-/* Sorts the slots of plan->idx by expert, counts the loads into `load` (may be NULL), and starts
+/* Sorts the slots of plan->kept by expert, counts the loads into `load` (may be NULL), and starts
  * sending x [T, D]. Memory for rows on the way is taken from the pass's scratch and is the caller's
  * to give back after the finish. */
 void dispatch_begin(const struct pass *pass, struct dispatch_plan *plan, int32_t *load,

@@ -136,6 +136,22 @@ static void run_mtp_forward(struct run *run, int64_t module) {
     if (is_recomputed(run, layer)) arena_reset(pass->kept, mark);
 }
 
+/* The coefficients of the balance losses, as one and the shares of its levels. */
+static void pass_balance(struct pass *pass, const struct run_options *options) {
+    const struct expert_devices *devices = &options->devices;
+    const double sum = options->balance_coef + devices->balance_coef + devices->communication_coef;
+    if (pass->model->config.experts == 0) return;
+    pass->balance_coef = sum;
+    pass->balances_routed = options->balances_routed;
+    pass->capacity_factor = devices->capacity_factor;
+    pass->balance_levels =
+        (struct balance_levels){.devices = devices->count, .reach = devices->reach};
+    if (sum == 0) return;
+    pass->balance_levels.expert = options->balance_coef / sum;
+    pass->balance_levels.device = devices->balance_coef / sum;
+    pass->balance_levels.communication = devices->communication_coef / sum;
+}
+
 void run_forward(struct run *run, const struct train_batch *batch,
                  const struct run_options *options, struct stream *stream, struct arena *kept,
                  struct arena *scratch) {
@@ -148,10 +164,10 @@ void run_forward(struct run *run, const struct train_batch *batch,
                           .batch = &batch->batch,
                           .kept = kept,
                           .scratch = scratch,
-                          .balance_coef = c->experts > 0 ? options->balance_coef : 0,
                           .routing = options->routing,
                           .experts = options->experts,
                           .counts_loads = model->loads_block != NULL && !options->only_measures};
+    pass_balance(pass, options);
     run->options = *options;
     run->batch = batch;
     if (run->options.head_chunk == 0) run->options.head_chunk = DEFAULT_HEAD_CHUNK;

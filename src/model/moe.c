@@ -1,18 +1,39 @@
 /* DeepSeekMoE (V3 report 2.1.2): K of E routed experts for each token, and shared experts for all.
  *
  *   s = sigmoid or softmax(xn W_r^T);  idx = the chosen K (bias and groups count here only)
- *   w = s[idx], renormalised and scaled
- *   y = x + sum_k w_k E_idx_k(xn) + E_shared(xn),   E(x) = (silu(x W_g^T) * (x W_u^T)) W_d^T
+ *   w = s[idx], renormalised and scaled; a slot that its device drops (V2 report 2.2.4) adds
+ * nothing y = x + sum_k w_k E_idx_k(xn) + E_shared(xn),   E(x) = (silu(x W_g^T) * (x W_u^T)) W_d^T
  *
  * Backward. With z = silu(g)*u of a routed row, y_row = w * (z W_d^T), so from dz' = dy W_d
  * (without w): dw = dz' . z and dz = w * dz'. The experts' outputs are therefore never needed
  * again. */
+#include <math.h>
+
 #include "model/layer.h"
 #include "ops/moe.h"
 #include "ops/product.h"
 #include "ops/rows.h"
 
-/* scores, idx and weights of every token, and each sequence's balance loss. */
+/* Which of the chosen slots are computed. */
+static void moe_drop(const struct pass *pass, struct moe_saved *saved) {
+    const struct batch *batch = pass->batch;
+    const int64_t devices = pass->balance_levels.devices;
+    if (pass->capacity_factor == 0 || pass->routing || batch->tokens_count == 0) return;
+    const double mean = (double)saved->plan.slots / (double)devices;
+    ops_moe_drop(pass->stream,
+                 &(struct op_moe_drop){.kept = saved->plan.kept,
+                                       .idx = saved->plan.idx,
+                                       .scores = saved->scores,
+                                       .spans = batch->spans,
+                                       .span_count = batch->span_count,
+                                       .keeps_all = batch->keeps_all,
+                                       .active = pass->model->config.active_experts,
+                                       .devices = devices,
+                                       .capacity = (int64_t)ceil(pass->capacity_factor * mean)});
+}
+
+/* scores, idx and weights of every token, what of it is dropped, and each sequence's balance loss.
+ */
 static void moe_route(const struct pass *pass, int64_t layer, struct tensor xn,
                       struct moe_saved *saved) {
     bool is_given = pass->routing != NULL;
@@ -28,15 +49,18 @@ static void moe_route(const struct pass *pass, int64_t layer, struct tensor xn,
                                                      .bias = model->router_bias[layer],
                                                      .idx = saved->plan.idx,
                                                      .idx_is_given = is_given});
+    moe_drop(pass, saved);
     if (pass->balance_coef == 0) return;
-    ops_balance_fwd(pass->stream, &(struct op_balance_fwd){.loss = saved->balance,
-                                                           .c = saved->balance_c,
-                                                           .scores = saved->scores,
-                                                           .spans = batch->spans,
-                                                           .span_count = batch->span_count,
-                                                           .active = c->active_experts,
-                                                           .levels = {.expert = 1},
-                                                           .c_is_given = is_given});
+    ops_balance_fwd(pass->stream,
+                    &(struct op_balance_fwd){.loss = saved->balance,
+                                             .c = saved->balance_c,
+                                             .scores = saved->scores,
+                                             .idx = pass->balances_routed ? saved->plan.idx : NULL,
+                                             .spans = batch->spans,
+                                             .span_count = batch->span_count,
+                                             .active = c->active_experts,
+                                             .levels = pass->balance_levels,
+                                             .c_is_given = is_given});
 }
 
 /* x [T, D] as the experts get it. In FP8 it is sent so, with power-of-two scales (V3 report 3.3.3):
@@ -96,7 +120,10 @@ static void moe_take(const struct pass *pass, int64_t layer, int64_t T, struct m
     const struct model_config *c = &pass->model->config;
     const struct moe_saved *given = pass->routing ? &pass->routing[layer].ffn.moe : NULL;
     dispatch_plan_take(pass, pass->kept, T, &saved->plan);
-    if (given) saved->plan.idx = given->plan.idx;
+    if (given) {
+        saved->plan.idx = given->plan.idx;
+        saved->plan.kept = pass->capacity_factor != 0 ? given->plan.kept : given->plan.idx;
+    }
     saved->scores = pass_tensor(pass, pass->kept, T, c->experts);
     saved->weight = pass_tensor(pass, pass->kept, T, c->active_experts);
     saved->gate_up = pass_tensor(pass, pass->kept, saved->plan.rows, 2 * c->expert_dim);

@@ -17,6 +17,17 @@ enum recompute {
     RECOMPUTE_LAYER,     /* whole layers: only each layer's input is kept */
 };
 
+/* Devices that hold consecutive experts, as many each: what V2's training balances and limits (V2
+ * report 2.2.3 and 2.2.4). Zeroed: nothing of it. */
+struct expert_devices {
+    int64_t count;             /* D, divides E */
+    int64_t reach;             /* M: the most devices that a token is sent to */
+    double balance_coef;       /* of the summed device-level balance losses */
+    double communication_coef; /* of the summed communication-level ones */
+    double capacity_factor;    /* slots of a device are at most so many times T*K/D, the others
+                                  dropped; 0: nothing is dropped */
+};
+
 struct pass {
     const struct model *model;
     struct stream *stream;
@@ -26,9 +37,12 @@ struct pass {
     struct arena *scratch;  /* given back when a function returns */
     struct kv_cache *cache; /* inference: keys and values of earlier positions; NULL in training */
     double balance_coef;    /* of the summed sequence-wise balance losses; 0: no balance loss */
-    const struct layer_saved *routing;  /* [all layers] whose expert choices (plan.idx, balance_c)
-                                           are kept; NULL: choose */
-    const struct expert_ranks *experts; /* ranks that divide the experts; NULL: all are here */
+    struct balance_levels balance_levels; /* that they are added up with */
+    bool balances_routed;                 /* they count the routed experts, not the top K */
+    double capacity_factor;               /* as in struct expert_devices */
+    const struct layer_saved *routing;    /* [all layers] whose expert choices (plan.idx, plan.kept,
+                                             balance_c) are kept; NULL: choose */
+    const struct expert_ranks *experts;   /* ranks that divide the experts; NULL: all are here */
     bool counts_loads; /* add to model->loads (false when a forward is run again) */
 };
 

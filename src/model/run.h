@@ -16,10 +16,14 @@ struct run_options {
     enum recompute recompute;
     int64_t recompute_layers; /* so many layers from the first, MTP modules last, are computed
                                  again whole; RECOMPUTE_LAYER: all */
-    double balance_coef;      /* of the sum over sequences and MoE layers of the balance loss */
-    bool wants_top;           /* run_measure: the batch will ask for the likeliest tokens */
-    bool only_measures;       /* no backward follows: expert loads are not counted */
-    int64_t head_chunk;       /* rows of logits that exist at a time; 0: 256 */
+    double balance_coef;      /* of the sum over sequences and MoE layers of the expert-level
+                                 balance loss */
+    bool balances_routed;     /* it counts the experts that tokens are routed to (V2), not the top
+                                 K of their scores (V3); devices' losses need it */
+    struct expert_devices devices;
+    bool wants_top;     /* run_measure: the batch will ask for the likeliest tokens */
+    bool only_measures; /* no backward follows: expert loads are not counted */
+    int64_t head_chunk; /* rows of logits that exist at a time; 0: 256 */
     const struct expert_ranks *experts; /* as in struct pass */
     const struct layer_saved *routing;  /* as in struct pass: finite differences, routing replay */
 };
@@ -49,7 +53,7 @@ void run_forward(struct run *run, const struct train_batch *batch,
 void run_heads(struct run *run, bool with_gradients);
 void run_backward(struct run *run);
 
-/* Sum of the balance losses times balance_coef, from the device; waits for the stream. */
+/* Sum of the balance losses times their coefficients, from the device; waits for the stream. */
 double run_balance_loss(struct run *run);
 
 /* logits [n, V] of n hidden rows. */

@@ -5,6 +5,15 @@
 static const int64_t lengths[] = {13, 30, 1, 21};
 static const struct run_options plain = {.balance_coef = 0x1p-8, .head_chunk = 16};
 
+static const struct run_options dropping = {.balance_coef = 0x1p-8,
+                                            .balances_routed = true,
+                                            .head_chunk = 16,
+                                            .devices = {.count = 4,
+                                                        .reach = 2,
+                                                        .balance_coef = 0x1p-4,
+                                                        .communication_coef = 0x1p-5,
+                                                        .capacity_factor = 1}};
+
 static void each_golden_and_precision(void (*check)(const char *golden, enum precision precision)) {
     for (int i = 0; i < GOLDEN_COUNT; i++)
         for (int p = PRECISION_F32; p <= PRECISION_FP8; p++)
@@ -51,7 +60,8 @@ static void a_sequence_has_the_same_bits_alone_and_in_a_batch(void) {
     each_golden_and_precision(check_alone);
 }
 
-static void check_threads(const char *golden, enum precision precision) {
+static void check_threads_with(const char *golden, enum precision precision,
+                               const struct run_options *options) {
     struct fixture one, two;
     harness_context("%s in %s", golden, precision_name(precision));
     fixture_open(&one, golden, NULL, 1);
@@ -60,8 +70,8 @@ static void check_threads(const char *golden, enum precision precision) {
     two.model->precision = precision;
     fixture_batch(&one, 0, 4, lengths);
     fixture_batch(&two, 0, 4, lengths);
-    fixture_pass(&one, &plain, true);
-    fixture_pass(&two, &plain, true);
+    fixture_pass(&one, options, true);
+    fixture_pass(&two, options, true);
     CHECK(is_equal(one.run->hidden, two.run->hidden));
     for (int64_t i = 0; i < one.model->params.count; i++) {
         const struct param *p = &one.model->params.items[i];
@@ -75,14 +85,20 @@ static void check_threads(const char *golden, enum precision precision) {
     fixture_close(&two);
 }
 
+static void check_threads(const char *golden, enum precision precision) {
+    check_threads_with(golden, precision, &plain);
+    check_threads_with(golden, precision, &dropping);
+}
+
 static void weight_gradients_have_the_same_bits_on_one_and_two_threads(void) {
     each_golden_and_precision(check_threads);
 }
 
 /* Whole-layer recompute runs the same forward again: the same gradients, and loads counted once. */
-static void check_recompute(const char *golden, enum precision precision) {
+static void check_recompute_with(const char *golden, enum precision precision,
+                                 const struct run_options *options) {
     struct fixture keep, again;
-    struct run_options layer = plain;
+    struct run_options layer = *options;
     layer.recompute = RECOMPUTE_LAYER;
     harness_context("%s in %s", golden, precision_name(precision));
     fixture_open(&keep, golden, NULL, 2);
@@ -91,7 +107,7 @@ static void check_recompute(const char *golden, enum precision precision) {
     again.model->precision = precision;
     fixture_batch(&keep, 0, 4, lengths);
     fixture_batch(&again, 0, 4, lengths);
-    fixture_pass(&keep, &plain, true);
+    fixture_pass(&keep, options, true);
     fixture_pass(&again, &layer, true);
     CHECK(again.kept.peak < keep.kept.peak);
     for (int64_t i = 0; i < keep.model->params.count; i++) {
@@ -103,6 +119,11 @@ static void check_recompute(const char *golden, enum precision precision) {
                  (size_t)keep.model->loads_count * sizeof(int32_t)) == 0);
     fixture_close(&keep);
     fixture_close(&again);
+}
+
+static void check_recompute(const char *golden, enum precision precision) {
+    check_recompute_with(golden, precision, &plain);
+    check_recompute_with(golden, precision, &dropping);
 }
 
 static void recomputing_layers_changes_no_gradient_and_no_load(void) {

@@ -60,7 +60,14 @@ static void check_parameter(struct fixture *f, int64_t i, const struct run_optio
     CHECK_NEAR(along, slope, tolerance * (sqrt(size) + fabs(along)) + 1e-10);
 }
 
-/* The routing of a pass, in memory of its own: plan.idx and balance_c of every MoE layer. */
+static int32_t *copy_slots(struct arena *arena, const int32_t *from, int64_t count) {
+    int32_t *to = ARENA_TAKE(arena, int32_t, count);
+    memcpy(to, from, (size_t)count * sizeof *to);
+    return to;
+}
+
+/* The routing of a pass, in memory of its own: plan.idx, plan.kept and balance_c of every MoE
+ * layer. */
 static struct layer_saved *keep_routing(struct fixture *f, struct arena *arena) {
     const struct model_config *c = &f->model->config;
     struct layer_saved *all = ARENA_TAKE(arena, struct layer_saved, config_all_layers(c));
@@ -72,8 +79,8 @@ static struct layer_saved *keep_routing(struct fixture *f, struct arena *arena) 
         if (!config_layer_is_moe(c, layer)) continue;
         struct moe_saved *to = &all[layer].ffn.moe;
         int64_t slots = from->ffn.moe.weight.rows * c->active_experts;
-        to->plan.idx = ARENA_TAKE(arena, int32_t, slots);
-        memcpy(to->plan.idx, from->ffn.moe.plan.idx, (size_t)slots * sizeof(int32_t));
+        to->plan.idx = copy_slots(arena, from->ffn.moe.plan.idx, slots);
+        to->plan.kept = copy_slots(arena, from->ffn.moe.plan.kept, slots);
         to->balance_c = from->ffn.moe.balance_c;
         to->balance_c.data = arena_take(arena, (size_t)tensor_count(to->balance_c), 8);
         memcpy(to->balance_c.data, from->ffn.moe.balance_c.data,
@@ -82,7 +89,7 @@ static struct layer_saved *keep_routing(struct fixture *f, struct arena *arena) 
     return all;
 }
 
-static void check_variant(const char *golden) {
+static void check_variant_with(const char *golden, struct run_options options) {
     static const int64_t lengths[] = {9, 1, 6};
     struct fixture f;
     struct arena memory;
@@ -90,13 +97,32 @@ static void check_variant(const char *golden) {
     fixture_open(&f, golden, "ref64", 1);
     CHECK_OK(arena_new(&memory, 1 << 20, "routing", &err), &err);
     fixture_batch(&f, 0, 3, lengths);
-    struct run_options options = {.balance_coef = 0.5, .head_chunk = 5};
     fixture_pass(&f, &options, true);
     options.routing = keep_routing(&f, &memory);
     for (int64_t i = 0; i < f.model->params.count; i++)
         if (param_is_trained(&f.model->params.items[i])) check_parameter(&f, i, &options);
     arena_free(&memory);
     fixture_close(&f);
+}
+
+static void check_variant(const char *golden) {
+    check_variant_with(golden, (struct run_options){.balance_coef = 0.5, .head_chunk = 5});
+}
+
+static const struct run_options v2_training = {
+    .balance_coef = 0.3,
+    .balances_routed = true,
+    .head_chunk = 5,
+    .devices = {.count = 2,
+                .reach = 1,
+                .balance_coef = 0.5,
+                .communication_coef = 0.2,
+                .capacity_factor = 0.75},
+};
+static void balance_of_devices_and_dropping_match_finite_differences(void) {
+    check_variant_with("v2", v2_training);
+    check_variant_with("v2-lite", v2_training);
+    check_variant_with("v3-mtp2", v2_training);
 }
 
 static void v3_gradients_match_finite_differences(void) { check_variant("v3"); }
@@ -115,5 +141,6 @@ static const struct test tests[] = {
     TEST(qwen2_gradients_match_finite_differences),
     TEST(qwen3_gradients_match_finite_differences),
     TEST(llama3_gradients_match_finite_differences),
+    TEST(balance_of_devices_and_dropping_match_finite_differences),
 };
 HARNESS_MAIN(tests)
