@@ -106,7 +106,7 @@ static fathom_status bench_step(struct bench *b, struct error *err) {
     const struct bench_options *o = b->options;
     const struct step_totals totals =
         step_totals_of(o->batch, o->length, b->model->config.mtp_modules);
-    const struct step_weights weights = {0.3, 1e-4};
+    const struct step_weights weights = {.mtp = 0.3, .balance = 1e-4};
     struct step_metrics metrics;
     trainer_begin(b->trainer, &totals, &weights);
     for (int64_t at = 0; at < o->batch; at += o->micro)

@@ -8,12 +8,13 @@
 
 /* What a draw is for. Values are part of the checkpoint format: append, never renumber. */
 enum rng_purpose {
-    RNG_INIT = 1,    /* initial weights: stream = tensor number, position = element */
-    RNG_SHUFFLE = 2, /* order of samples: stream = epoch, position = index */
-    RNG_SAMPLE = 3,  /* token sampling: stream = sequence, position = token position */
-    RNG_SYNTH = 4,   /* synthetic texts: stream = document, position = draw */
-    RNG_TEST = 5,    /* tests and benches */
-    RNG_EVAL = 6,    /* texts to be evaluated on: stream = trial, position = draw */
+    RNG_INIT = 1,       /* initial weights: stream = tensor number, position = element */
+    RNG_SHUFFLE = 2,    /* order of samples: stream = epoch, position = index */
+    RNG_SAMPLE = 3,     /* token sampling: stream = sequence, position = token position */
+    RNG_SYNTH = 4,      /* synthetic texts: stream = document, position = draw */
+    RNG_TEST = 5,       /* tests and benches */
+    RNG_EVAL = 6,       /* texts to be evaluated on: stream = trial, position = draw */
+    RNG_KEEP_SLOTS = 7, /* samples whose routed slots are never dropped: stream = sample */
 };
 
 struct rng_key {

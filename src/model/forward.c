@@ -1,4 +1,6 @@
 /* A whole model, forward beside backward: the map of one token's way from embedding to gradient. */
+#include <assert.h>
+
 #include "base/memory.h"
 #include "model/kv_cache.h"
 #include "model/run.h"
@@ -141,6 +143,7 @@ static void pass_balance(struct pass *pass, const struct run_options *options) {
     const struct expert_devices *devices = &options->devices;
     const double sum = options->balance_coef + devices->balance_coef + devices->communication_coef;
     if (pass->model->config.experts == 0) return;
+    assert(devices->count > 0 || (sum == options->balance_coef && devices->capacity_factor == 0));
     pass->balance_coef = sum;
     pass->balances_routed = options->balances_routed;
     pass->capacity_factor = devices->capacity_factor;

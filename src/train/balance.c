@@ -46,6 +46,20 @@ int64_t balance_update(struct model *model, const int32_t *loads, double speed,
     return count;
 }
 
+void balance_of_devices(const struct model *model, const int32_t *loads, int64_t devices,
+                        double *max_violation) {
+    const int64_t experts = model->config.experts, size = experts / devices;
+    for (int64_t layer = 0; layer < model->loads_count / experts; layer++) {
+        double total = 0, largest = 0;
+        for (int64_t d = 0; d < devices; d++) {
+            const double load = mean_load(loads + layer * experts + d * size, size) * (double)size;
+            total += load;
+            if (load > largest) largest = load;
+        }
+        max_violation[layer] = total > 0 ? largest * (double)devices / total - 1 : 0;
+    }
+}
+
 fathom_status balance_sums_new(struct balance_sums *sums, const struct model *model,
                                struct error *err) {
     const int64_t experts = model->config.experts;

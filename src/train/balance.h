@@ -10,6 +10,11 @@
 int64_t balance_update(struct model *model, const int32_t *loads, double speed,
                        double *max_violation, int64_t *dead_experts, struct stream *stream);
 
+/* The same violation of the devices' loads, device d being the d-th of `devices` equal parts of the
+ * experts. */
+void balance_of_devices(const struct model *model, const int32_t *loads, int64_t devices,
+                        double *max_violation);
+
 /* Loads summed over steps, for what balance is like in the long run. */
 struct balance_sums {
     int64_t *loads; /* [layers * experts] */

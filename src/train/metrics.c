@@ -166,16 +166,26 @@ static void put_number(struct text *out, const char *key, double value) {
     json_write_f32(out, (float)value);
 }
 
-static void put_layers(struct text *out, const struct step_metrics *s) {
-    text_append_string(out, ", \"max_violation\": [");
-    for (int64_t i = 0; i < s->moe_layers; i++) {
+static void put_numbers(struct text *out, const char *key, const double *values, int64_t count) {
+    text_printf(out, ", \"%s\": [", key);
+    for (int64_t i = 0; i < count; i++) {
         if (i > 0) text_append_string(out, ", ");
-        json_write_f32(out, (float)s->max_violation[i]);
+        json_write_f32(out, (float)values[i]);
     }
-    text_append_string(out, "], \"dead_experts\": [");
+    text_append_char(out, ']');
+}
+
+static void put_layers(struct text *out, const struct step_metrics *s) {
+    put_numbers(out, "max_violation", s->max_violation, s->moe_layers);
+    text_append_string(out, ", \"dead_experts\": [");
     for (int64_t i = 0; i < s->moe_layers; i++)
         text_printf(out, "%s%lld", i > 0 ? ", " : "", (long long)s->dead_experts[i]);
     text_append_char(out, ']');
+    if (s->device_violation)
+        put_numbers(out, "device_violation", s->device_violation, s->moe_layers);
+    if (s->may_drop)
+        text_printf(out, ", \"routed_slots\": %lld, \"dropped_slots\": %lld",
+                    (long long)s->routed_slots, (long long)s->dropped_slots);
 }
 
 static void put_sources(struct text *out, const struct metrics_line *line) {
@@ -245,6 +255,12 @@ static void put_event(struct text *out, const struct metrics_line *line, double 
     if (s->moe_layers > 0)
         scalars[count++] = (struct tensorboard_scalar){
             "experts/max_violation", (float)mean_of(s->max_violation, s->moe_layers)};
+    if (s->device_violation)
+        scalars[count++] = (struct tensorboard_scalar){
+            "experts/device_violation", (float)mean_of(s->device_violation, s->moe_layers)};
+    if (s->may_drop && s->routed_slots > 0)
+        scalars[count++] = (struct tensorboard_scalar){
+            "experts/dropped_share", (float)((double)s->dropped_slots / (double)s->routed_slots)};
     if (!isnan(line->heldout))
         scalars[count++] = (struct tensorboard_scalar){"loss/heldout", (float)line->heldout};
     tensorboard_scalars(out, clock_wall(), line->step, scalars, count);

@@ -11,6 +11,7 @@
 #include "model/files.h"
 #include "model/sizes.h"
 #include "train/balance.h"
+#include "train/expert_devices.h"
 #include "train/checkpoint.h"
 #include "train/curve.h"
 #include "train/metrics.h"
@@ -40,6 +41,7 @@ struct run_state {
     struct spikes spikes;
     struct balance_sums late_loads; /* of the last steps */
     double flops_per_token, peak;
+    double flops_done; /* since this process began */
     struct run_place at;
     int64_t saved_step;     /* of the newest checkpoint; -1: none */
     int64_t retry_at;       /* a checkpoint that could not be written is tried again at; 0: none */
@@ -358,20 +360,29 @@ static struct share share_of(const struct run_state *r, int64_t micro_batches) {
                           micro_batches * (r->comm->rank + 1) / r->comm->size};
 }
 
+/* Sample `number` of the run as sequence i of the micro-batch. */
+static fathom_status read_sample(struct run_state *r, int64_t number, int64_t i,
+                                 struct error *err) {
+    const int64_t tokens = r->options->sequence_length + 1;
+    r->sequences[i].keeps_all_slots = sample_keeps_all_slots(r->options, number);
+    return mixture_read(&r->data, number, r->tokens + i * tokens, err);
+}
+
 static fathom_status take_step(struct run_state *r, struct step_metrics *metrics,
                                struct error *err) {
     const struct pretrain_options *o = r->options;
     const int64_t batch = batch_now(r);
     const struct step_totals totals =
         step_totals_of(batch, o->sequence_length, r->model->config.mtp_modules);
-    const struct step_weights weights = {schedule_mtp_weight(&r->schedule, r->at),
-                                         o->balance_alpha};
+    const struct step_weights weights = {.mtp = schedule_mtp_weight(&r->schedule, r->at),
+                                         .balance = o->balance_alpha,
+                                         .device_balance = o->device_balance_alpha,
+                                         .communication_balance = o->communication_balance_alpha};
     const struct share share = share_of(r, batch / o->micro_batch);
     trainer_begin(r->trainer, &totals, &weights);
     for (int64_t part = share.begin; part < share.end; part++) {
         for (int64_t i = 0; i < o->micro_batch; i++)
-            TRY(mixture_read(&r->data, r->at.samples + part * o->micro_batch + i,
-                             r->tokens + i * (o->sequence_length + 1), err));
+            TRY(read_sample(r, r->at.samples + part * o->micro_batch + i, i, err));
         TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
     }
     TRY(trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->at),
@@ -481,8 +492,15 @@ static void show_progress(struct run_state *r, const struct step_metrics *m, dou
     log_progress(r->log, is_last || !isnan(heldout),
                  "step %lld/%lld  loss %.4f%s  lr %.2e  norm %.2f  %s tok/s  %.0f GFLOP/s  %s left",
                  (long long)r->at.step, (long long)o->steps, m->loss_main, beside, m->learning_rate,
-                 m->grad_norm, format_count(rate, tokens), tokens * r->flops_per_token * 1e-9,
-                 format_duration(left, rest));
+                 m->grad_norm, format_count(rate, tokens),
+                 clock_rate(r->flops_done, seconds) * 1e-9, format_duration(left, rest));
+}
+
+/* Useful ones: 6 for each parameter of an expert that a dropped slot did without are left out. */
+static double step_flops(const struct run_state *r, double tokens, const struct step_metrics *m) {
+    const struct model_config *c = &r->model->config;
+    const double expert = 3 * (double)c->dim * (double)c->expert_dim;
+    return tokens * r->flops_per_token - 6 * expert * (double)m->dropped_slots;
 }
 
 static fathom_status step_and_report(struct run_state *r, struct error *err) {
@@ -496,6 +514,8 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
     r->skipped_in_row = 0;
     double seconds = clock_since(begin);
     double tokens = (double)(batch_now(r) * o->sequence_length);
+    const double flops = step_flops(r, tokens, &metrics);
+    r->flops_done += flops;
     step_over(r);
     bool is_last = r->at.step == o->steps;
     if ((double)r->at.step > late_from * (double)o->steps)
@@ -510,7 +530,7 @@ static fathom_status step_and_report(struct run_state *r, struct error *err) {
         .tokens_seen = tokens_seen(r),
         .tokens_per_step = tokens,
         .seconds = seconds,
-        .flops = tokens * r->flops_per_token,
+        .flops = flops,
         .peak = r->peak,
         .metrics = &metrics,
         .heldout = heldout,

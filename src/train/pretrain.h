@@ -42,6 +42,10 @@ struct pretrain_options {
     double ema; /* decay of the weights' average; 0: none */
     double mtp_first, mtp_last, mtp_until;
     double balance_alpha, bias_speed, bias_until;
+    int balance_counts;     /* 0: the top K of the scores, 1: the experts that are routed to */
+    int64_t expert_devices; /* 0: the config's groups of experts */
+    double device_balance_alpha, communication_balance_alpha;
+    double capacity_factor, never_dropped;
     int64_t save_every, keep, keep_every;
     int64_t heldout_every, heldout_sequences;
     char *sample_prompt; /* NULL: no samples */
@@ -69,9 +73,9 @@ fathom_status pretrain_config(struct model_config *config, const struct pretrain
 /* Needs options that pretrain_check has accepted. */
 struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
-/* The same for a model, with the fewest recomputed layers whose run stays within --memory:
- * FATHOM_NO_MEMORY, naming what it would take, where all of them are too few. `model` may be dry.
- */
+/* The same for a model, with its devices of experts (train/expert_devices.h) and the fewest
+ * recomputed layers whose run stays within --memory: FATHOM_NO_MEMORY, naming what it would take,
+ * where all of them are too few. `model` may be dry. */
 fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_options *options,
                            const struct model *model, struct error *err);
 

@@ -63,6 +63,23 @@ static const struct option rows[] = {
      "where the weight changes", false, true},
     {"balance-alpha", OPTION_FLOAT, AT(balance_alpha), 0, 100, "1e-4", NULL, "X",
      "weight of the sequence-wise balance loss", false, true},
+    {"balance-counts", OPTION_CHOICE, AT(balance_counts), 0, 0, "top-k", "top-k|routed", NULL,
+     "which experts of a token that loss counts: the top K of its scores (V3), or those that it is "
+     "routed to (V2)",
+     false, true},
+    {"expert-devices", OPTION_INT, AT(expert_devices), 0, 1 << 16, "0", NULL, "N",
+     "devices that the experts are divided among, for the options below; 0: the config's groups",
+     false, true},
+    {"device-balance-alpha", OPTION_FLOAT, AT(device_balance_alpha), 0, 100, "0", NULL, "X",
+     "weight of the device-level balance loss (V2: 0.05)", false, true},
+    {"communication-balance-alpha", OPTION_FLOAT, AT(communication_balance_alpha), 0, 100, "0",
+     NULL, "X", "weight of the communication-level balance loss (V2: 0.02)", false, true},
+    {"capacity-factor", OPTION_FLOAT, AT(capacity_factor), 0, 1e6, "0", NULL, "X",
+     "drop tokens with the lowest affinity from devices that have more than X times the mean (V2: "
+     "1); 0: none",
+     false, true},
+    {"never-dropped", OPTION_FLOAT, AT(never_dropped), 0, 1, "0.1", NULL, "SHARE",
+     "share of the sequences that are never dropped from", false, true},
     {"bias-speed", OPTION_FLOAT, AT(bias_speed), 0, 1, "1e-3", NULL, "X",
      "how far the router bias moves after a step", false, true},
     {"bias-until", OPTION_FLOAT, AT(bias_until), 0, 1, "0.966", NULL, "SHARE",
@@ -156,6 +173,12 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
               "--expert-parallel shares every step equally among the ranks, which a ramp "
               "(--batch-from %lld) does not",
               (long long)o->batch_from);
+    if ((o->device_balance_alpha > 0 || o->communication_balance_alpha > 0) &&
+        o->balance_counts != 1)
+        RAISE(FATHOM_USAGE,
+              "--device-balance-alpha %g and --communication-balance-alpha %g count where tokens "
+              "are routed to: add --balance-counts routed",
+              o->device_balance_alpha, o->communication_balance_alpha);
     if (o->constant_until > o->cosine_until || o->cosine_until > o->last_from)
         RAISE(FATHOM_USAGE,
               "--constant-until %g, --cosine-until %g and --last-from %g must not descend",
@@ -197,6 +220,7 @@ struct trainer_options pretrain_trainer_options(const struct pretrain_options *o
         .recompute = (enum recompute)o->recompute,
         .divides_experts = o->expert_parallel,
         .balance_alpha = o->balance_alpha,
+        .balances_routed = o->balance_counts == 1,
         .micro_sequences = o->micro_batch,
         .sequence_length = o->sequence_length,
     };

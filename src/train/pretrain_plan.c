@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "model/sizes.h"
 #include "train/ema.h"
+#include "train/expert_devices.h"
 #include "train/mixture.h"
-#include "train/pretrain.h"
 
 /* Share of the multiply-add peak that whole steps reach here (docs/training.md has measurements);
  * only for the estimate of time. */
@@ -70,6 +70,7 @@ static fathom_status fits(struct trainer_options *trainer, int64_t layers,
 fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_options *options,
                            const struct model *model, struct error *err) {
     *out = pretrain_trainer_options(options);
+    TRY(expert_devices_of(&out->devices, options, &model->config, err));
     if (options->memory == 0) return FATHOM_OK;
     int64_t low = 0, high = config_all_layers(&model->config);
     size_t bytes = 0;

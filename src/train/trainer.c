@@ -19,7 +19,9 @@ struct step_totals step_totals_of(int64_t sequences, int64_t length, int64_t mod
 static struct run_options run_options_of(const struct trainer_options *options) {
     return (struct run_options){.recompute = options->recompute,
                                 .recompute_layers = options->recompute_layers,
-                                .balance_coef = options->balance_alpha};
+                                .balance_coef = options->balance_alpha,
+                                .balances_routed = options->balances_routed,
+                                .devices = options->devices};
 }
 
 fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
@@ -73,6 +75,7 @@ static fathom_status trainer_fill(struct trainer *t, const struct trainer_option
     TRY(MEM_NEW(&t->loads, model->loads_count, "the expert loads", err));
     TRY(MEM_NEW(&t->max_violation, layers, "the expert loads", err));
     TRY(MEM_NEW(&t->dead_experts, layers, "the expert loads", err));
+    TRY(MEM_NEW(&t->device_violation, layers, "the expert loads", err));
     stream_init(&t->stream, model->device);
     return FATHOM_OK;
 }
@@ -102,6 +105,7 @@ void trainer_free(struct trainer *t) {
     mem_free(t->loads);
     mem_free(t->max_violation);
     mem_free(t->dead_experts);
+    mem_free(t->device_violation);
     mem_free(t);
 }
 
@@ -111,11 +115,23 @@ void trainer_begin(struct trainer *t, const struct step_totals *totals,
                    const struct step_weights *weights) {
     t->totals = *totals;
     t->weights = *weights;
-    t->sum_main = t->sum_balance = 0;
+    t->sum_main = t->sum_balance = t->sum_slots = 0;
     memset(t->sum_mtp, 0, sizeof t->sum_mtp);
     model_zero_grads(t->model, &t->stream);
     stream_zero(&t->stream, t->model->loads_block, (size_t)t->model->loads_count * sizeof(int32_t));
     t->run_options.balance_coef = weights->balance / (double)totals->sequences;
+    t->run_options.devices.balance_coef = weights->device_balance / (double)totals->sequences;
+    t->run_options.devices.communication_coef =
+        weights->communication_balance / (double)totals->sequences;
+}
+
+/* Routed slots of a batch's tokens in all MoE layers. */
+static double count_slots(const struct model_config *c, const struct train_batch *batch) {
+    int64_t tokens = 0;
+    if (c->experts == 0) return 0;
+    tokens += batch->batch.tokens_count * (c->layers - c->first_dense);
+    for (int64_t k = 0; k < batch->mtp_modules; k++) tokens += batch->mtp[k].batch.tokens_count;
+    return (double)(tokens * c->active_experts);
 }
 
 /* Sum of -log p over a batch's predictions. */
@@ -170,6 +186,7 @@ fathom_status trainer_accumulate(struct trainer *t, const struct sequence *seque
         TRY(sum_nll(t, &batch.mtp[k].predictions, batch.mtp[k].batch.tokens_count, &t->sum_mtp[k],
                     err));
     t->sum_balance += run_balance_loss(t->run);
+    t->sum_slots += count_slots(c, &batch);
     return stream_check(&t->stream, err);
 }
 
@@ -180,6 +197,7 @@ fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *seq
     struct train_batch batch;
     TRY(check_fits(t, sequences, count, err));
     run_options.balance_coef = 0;
+    run_options.devices = (struct expert_devices){0}; /* nothing is dropped but in training */
     run_options.only_measures = true;
     run_options.experts = NULL; /* every rank has the weights of all, and a share of its own */
     arenas_reset(t);
@@ -194,17 +212,18 @@ fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *seq
 
 /* Losses and loads of the whole step on every rank, its gradients in the shards. */
 static void sum_over_ranks(struct trainer *t) {
-    double sums[2 + TRAINER_MAX_MTP] = {t->sum_main, t->sum_balance};
+    double sums[3 + TRAINER_MAX_MTP] = {t->sum_main, t->sum_balance, t->sum_slots};
     struct comm_op op = {.kind = COMM_ALL_REDUCE, .from = sums, .to = sums};
     if (!t->comm) return;
-    memcpy(sums + 2, t->sum_mtp, sizeof t->sum_mtp);
+    memcpy(sums + 3, t->sum_mtp, sizeof t->sum_mtp);
     op.dtype = DTYPE_F64;
     op.on_host = true;
-    op.count = 2 + TRAINER_MAX_MTP;
+    op.count = 3 + TRAINER_MAX_MTP;
     comm_run(t->comm, &t->stream, &op);
     t->sum_main = sums[0];
     t->sum_balance = sums[1];
-    memcpy(t->sum_mtp, sums + 2, sizeof t->sum_mtp);
+    t->sum_slots = sums[2];
+    memcpy(t->sum_mtp, sums + 3, sizeof t->sum_mtp);
     op = (struct comm_op){.kind = COMM_ALL_REDUCE,
                           .dtype = DTYPE_I32,
                           .from = t->model->loads_block,
@@ -224,6 +243,17 @@ static void fill_losses(const struct trainer *t, struct step_metrics *metrics) {
     metrics->loss_balance = t->sum_balance;
     metrics->loss_total =
         metrics->loss_main + t->weights.mtp * metrics->loss_mtp + metrics->loss_balance;
+}
+
+/* What devices were left with: of the step's loads on the host. */
+static void fill_devices(struct trainer *t, struct step_metrics *metrics) {
+    const struct expert_devices *devices = &t->run_options.devices;
+    if (devices->count == 0) return;
+    balance_of_devices(t->model, t->loads, devices->count, t->device_violation);
+    metrics->device_violation = t->device_violation;
+    metrics->may_drop = devices->capacity_factor != 0;
+    metrics->routed_slots = metrics->dropped_slots = (int64_t)t->sum_slots;
+    for (int64_t i = 0; i < t->model->loads_count; i++) metrics->dropped_slots -= t->loads[i];
 }
 
 /* The first parameter of the list whose gradient is not finite on any rank; the list's count where
@@ -278,5 +308,6 @@ fathom_status trainer_finish(struct trainer *t, double learning_rate, double bia
                                          t->dead_experts, &t->stream);
     metrics->max_violation = t->max_violation;
     metrics->dead_experts = t->dead_experts;
+    fill_devices(t, metrics);
     return stream_check(&t->stream, err);
 }

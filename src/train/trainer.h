@@ -7,7 +7,8 @@
  * The loss is a mean over the whole step, whatever its division into micro-batches:
  *   main    sum -log p / totals.tokens
  *   mtp     mean over the modules of (sum -log p / totals.mtp_tokens[k]), weighted by mtp_weight
- *   balance alpha * mean over sequences of the sum over MoE layers of the sequence-wise loss
+ *   balance alpha * mean over sequences of the sum over MoE layers of the sequence-wise loss, and
+ *           the same of V2's device- and communication-level losses
  * After the update the router bias moves by bias_speed * sign(mean load - load) from the counts of
  * the whole step (auxiliary-loss-free balancing). Arenas have the measured size; nothing is
  * allocated in a step.
@@ -36,8 +37,9 @@ struct step_totals {
 struct step_totals step_totals_of(int64_t sequences, int64_t length, int64_t modules);
 
 struct step_weights {
-    double mtp;     /* lambda */
-    double balance; /* alpha; 0: no balance loss */
+    double mtp;                                   /* lambda */
+    double balance;                               /* alpha; 0: no balance loss */
+    double device_balance, communication_balance; /* V2's alpha2 and alpha3 */
 };
 
 struct step_metrics {
@@ -46,8 +48,11 @@ struct step_metrics {
     double learning_rate;
     /* per MoE layer, MTP modules included, in layer order */
     int64_t moe_layers;
-    const double *max_violation; /* (largest load - mean) / mean */
-    const int64_t *dead_experts; /* experts that no token reached */
+    const double *max_violation;    /* (largest load - mean) / mean */
+    const int64_t *dead_experts;    /* experts that no token reached */
+    const double *device_violation; /* as max_violation, of devices' loads; NULL: no devices */
+    bool may_drop;
+    int64_t routed_slots, dropped_slots; /* of all MoE layers; loads count what is not dropped */
 };
 
 struct trainer {
@@ -65,9 +70,11 @@ struct trainer {
     struct step_totals totals;
     struct step_weights weights;
     double sum_main, sum_mtp[TRAINER_MAX_MTP], sum_balance;
-    int32_t *loads;        /* [MoE layers * E], host: the last finished step's counts */
-    double *max_violation; /* [MoE layers] */
-    int64_t *dead_experts; /* [MoE layers] */
+    double sum_slots;         /* routed slots of the step's micro-batches */
+    int32_t *loads;           /* [MoE layers * E], host: the last finished step's counts */
+    double *max_violation;    /* [MoE layers] */
+    int64_t *dead_experts;    /* [MoE layers] */
+    double *device_violation; /* [MoE layers] */
 };
 
 struct trainer_options {
@@ -75,8 +82,10 @@ struct trainer_options {
     enum recompute recompute;
     int64_t recompute_layers; /* as in struct run_options */
     double balance_alpha;
-    int64_t micro_sequences; /* the largest micro-batch: this many sequences */
-    int64_t sequence_length; /* of this many predictions */
+    bool balances_routed;          /* as in struct run_options */
+    struct expert_devices devices; /* with alphas as coefficients; as zeroed: none */
+    int64_t micro_sequences;       /* the largest micro-batch: this many sequences */
+    int64_t sequence_length;       /* of this many predictions */
     /* Each rank computes its part of the experts, for the tokens of all (model/dispatch.h): every
      * step then has as many micro-batches, of one size, on all ranks. */
     bool divides_experts;

@@ -365,7 +365,7 @@ static fathom_status run_steps(struct golden *g, struct trainer *trainer, const 
                                struct error *err) {
     struct sequence *sequences = NULL;
     struct step_totals totals = step_totals_of(B, T, g->model->config.mtp_modules);
-    const struct step_weights weights = {g->mtp_weight, g->balance_alpha};
+    const struct step_weights weights = {.mtp = g->mtp_weight, .balance = g->balance_alpha};
     TRY(MEM_NEW(&sequences, B, "sequences", err));
     fathom_status status = FATHOM_OK;
     for (int64_t step = 0; status == FATHOM_OK && step < steps; step++) {

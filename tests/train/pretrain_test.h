@@ -27,11 +27,11 @@ struct world {
     char model[600], data[600], out[600];
 };
 
-static inline void make_model(struct world *w) {
+static inline void make_model(const struct world *w, const char *json) {
     struct error err = {0};
     struct model_config config;
     struct model *model = NULL;
-    CHECK_OK(config_parse(&config, config_json, strlen(config_json), "config", &err), &err);
+    CHECK_OK(config_parse(&config, json, strlen(json), "config", &err), &err);
     CHECK_OK(model_new(&model, w->device, &config, 0, &err), &err);
     CHECK_OK(model_init(model, 1, 0, &err), &err);
     CHECK_OK(path_make_directory(w->model, &err), &err);
@@ -67,7 +67,7 @@ static inline void world_open(struct world *w, int threads) {
     snprintf(w->model, sizeof w->model, "%s/init", harness_directory());
     snprintf(w->data, sizeof w->data, "%s/data", harness_directory());
     snprintf(w->out, sizeof w->out, "%s/run", harness_directory());
-    make_model(w);
+    make_model(w, config_json);
     make_data(w->data, 1);
     CHECK_OK(options_default(&pretrain_table, &w->options, &err), &err);
     w->options.model = w->model;

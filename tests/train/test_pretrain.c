@@ -493,7 +493,7 @@ static void take_step(struct trainer *t, const struct sequence *sequences, int64
                       int64_t micro, struct step_metrics *metrics) {
     struct error err = {0};
     const struct step_totals totals = step_totals_of(count, sequences[0].count, 1);
-    const struct step_weights weights = {0.3, 0.01};
+    const struct step_weights weights = {.mtp = 0.3, .balance = 0.01};
     trainer_begin(t, &totals, &weights);
     for (int64_t at = 0; at < count; at += micro)
         CHECK_OK(trainer_accumulate(t, sequences + at, micro, &err), &err);
@@ -566,7 +566,7 @@ static void a_gradient_that_is_not_finite_stops_before_the_update(void) {
     float kept = values[1];
     values[3] = NAN;
     const struct step_totals totals = step_totals_of(2, 12, 1);
-    trainer_begin(t, &totals, &(struct step_weights){0.3, 0});
+    trainer_begin(t, &totals, &(struct step_weights){.mtp = 0.3});
     CHECK_OK(trainer_accumulate(t, sequences, 2, &err), &err);
     CHECK_STATUS(trainer_finish(t, 1e-3, 1e-3, &metrics, &err), FATHOM_NOT_FINITE);
     CHECK_HAS(err.text, "model.");
