@@ -73,6 +73,14 @@ static void embed(const struct pass *pass, struct tensor x) {
                                                                .tokens = pass->batch->tokens});
 }
 
+/* Zeros for the losses of so many layers: an MTP module has none of sequences too short for it. */
+static struct tensor balance_rows(const struct pass *pass, int64_t layers) {
+    struct tensor rows = pass_tensor(pass, pass->kept, layers, pass->batch->span_count);
+    const size_t bytes = (size_t)tensor_count(rows) * dtype_size(rows.dtype);
+    if (rows.data) stream_zero(pass->stream, rows.data, bytes); /* else kept has overflowed */
+    return rows;
+}
+
 /* Row of run->balance for a layer, restricted to its batch's spans. */
 static struct tensor balance_row(const struct run *run, const struct pass *pass, int64_t layer) {
     if (tensor_count(run->balance) == 0) return (struct tensor){0};
@@ -177,8 +185,7 @@ void run_forward(struct run *run, const struct train_batch *batch,
 
     run->balance = (struct tensor){0};
     if (pass->balance_coef != 0)
-        run->balance =
-            pass_tensor(pass, kept, config_all_layers(c) - c->first_dense, batch->batch.span_count);
+        run->balance = balance_rows(pass, config_all_layers(c) - c->first_dense);
     pass_rotations(pass);
     run->x[0] = pass_tensor(pass, kept, T, D);
     embed(pass, run->x[0]);

@@ -160,6 +160,21 @@ static void a_token_outside_the_vocabulary_is_refused(void) {
     fixture_close(&f);
 }
 
+/* Sequence 2 has one token, which no MTP module predicts from: what the memory held is not its
+ * loss.
+ */
+static void a_sequence_too_short_for_a_module_has_no_balance_loss(void) {
+    struct fixture f;
+    fixture_open(&f, "v3", NULL, 1);
+    fixture_batch(&f, 0, 4, lengths);
+    fixture_pass(&f, &plain, true);
+    const double loss = run_balance_loss(f.run);
+    memset(f.kept.base, 0x41, f.kept.capacity); /* 12.08 in each float */
+    fixture_pass(&f, &plain, true);
+    CHECK(run_balance_loss(f.run) == loss);
+    fixture_close(&f);
+}
+
 static void the_plan_is_what_a_pass_takes(void) {
     static const int64_t equal[] = {20, 20};
     struct error err = {0};
@@ -185,6 +200,7 @@ static const struct test tests[] = {
     TEST(recomputing_layers_changes_no_gradient_and_no_load),
     TEST(loads_count_every_routed_token_once),
     TEST(a_token_outside_the_vocabulary_is_refused),
+    TEST(a_sequence_too_short_for_a_module_has_no_balance_loss),
     TEST(the_plan_is_what_a_pass_takes),
 };
 HARNESS_MAIN(tests)
