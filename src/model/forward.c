@@ -84,7 +84,7 @@ static struct tensor balance_rows(const struct pass *pass, int64_t layers) {
 /* Row of run->balance for a layer, restricted to its batch's spans. */
 static struct tensor balance_row(const struct run *run, const struct pass *pass, int64_t layer) {
     if (tensor_count(run->balance) == 0) return (struct tensor){0};
-    struct tensor row = tensor_rows(run->balance, layer - pass->model->config.first_dense, 1);
+    struct tensor row = tensor_rows(run->balance, layer - run->balance_first, 1);
     return tensor_reshape(tensor_cols(row, 0, pass->batch->span_count), 1);
 }
 
@@ -117,6 +117,33 @@ static void run_layer_again(struct run *run, const struct pass *pass, int64_t la
         saved->ffn.moe.balance = balance_row(run, pass, layer);
     layer_forward(&again, layer, y, x, saved);
     arena_reset(pass->scratch, mark);
+}
+
+/* ---- between stages ---- */
+
+/* [T, D] of the residual stream. */
+static struct tensor take_stream(const struct model *model, const struct train_batch *batch,
+                                 struct arena *kept) {
+    const struct pass pass = {.model = model};
+    return pass_tensor(&pass, kept, batch->batch.tokens_count, model->config.dim);
+}
+
+struct tensor run_take_input(const struct model *model, const struct train_batch *batch,
+                             struct arena *kept) {
+    return take_stream(model, batch, kept);
+}
+
+struct tensor run_output(const struct run *run) {
+    return run->x[run->pass.model->stage.end];
+}
+
+struct tensor run_take_gradient(struct run *run) {
+    run->dhidden[0] = take_stream(run->pass.model, run->batch, run->pass.kept);
+    return run->dhidden[0];
+}
+
+struct tensor run_gradient(const struct run *run) {
+    return run->dhidden[0];
 }
 
 /* ---- forward ---- */
@@ -163,13 +190,36 @@ static void pass_balance(struct pass *pass, const struct run_options *options) {
     pass->balance_levels.communication = devices->communication_coef / sum;
 }
 
+/* Rows for the losses of the stage's MoE layers. */
+static void take_balance(struct run *run) {
+    const struct model *model = run->pass.model;
+    const struct model_config *c = &model->config;
+    const struct stage stage = model->stage;
+    const int64_t first = stage.begin > c->first_dense ? stage.begin : c->first_dense;
+    const int64_t rows = stage_layers_end(stage, c) - first;
+    run->balance = (struct tensor){0};
+    run->balance_first = first;
+    if (run->pass.balance_coef != 0 && rows > 0) run->balance = balance_rows(&run->pass, rows);
+}
+
+/* What follows the last layer. */
+static void run_end_forward(struct run *run) {
+    const struct pass *pass = &run->pass;
+    const struct tensor x = run_output(run);
+    run->hidden = pass_tensor(pass, pass->kept, x.rows, x.cols);
+    run->hidden_rstd = pass_tensor(pass, pass->kept, x.rows, 1);
+    final_norm(pass, run->hidden, x, run->hidden_rstd);
+    for (int64_t module = 0; module < run->batch->mtp_modules; module++)
+        run_mtp_forward(run, module);
+}
+
 void run_forward(struct run *run, const struct train_batch *batch,
                  const struct run_options *options, struct stream *stream, struct arena *kept,
                  struct arena *scratch) {
     const struct model *model = run->pass.model;
     const struct model_config *c = &model->config;
+    const struct stage stage = model->stage;
     struct pass *pass = &run->pass;
-    int64_t T = batch->batch.tokens_count, D = c->dim;
     *pass = (struct pass){.model = model,
                           .stream = stream,
                           .batch = &batch->batch,
@@ -183,20 +233,15 @@ void run_forward(struct run *run, const struct train_batch *batch,
     run->batch = batch;
     if (run->options.head_chunk == 0) run->options.head_chunk = DEFAULT_HEAD_CHUNK;
 
-    run->balance = (struct tensor){0};
-    if (pass->balance_coef != 0)
-        run->balance = balance_rows(pass, config_all_layers(c) - c->first_dense);
+    take_balance(run);
     pass_rotations(pass);
-    run->x[0] = pass_tensor(pass, kept, T, D);
-    embed(pass, run->x[0]);
-    for (int64_t layer = 0; layer < c->layers; layer++) {
-        run->x[layer + 1] = pass_tensor(pass, kept, T, D);
+    run->x[stage.begin] = stage_is_first(stage) ? take_stream(model, batch, kept) : options->input;
+    if (stage_is_first(stage)) embed(pass, run->x[0]);
+    for (int64_t layer = stage.begin; layer < stage.end; layer++) {
+        run->x[layer + 1] = take_stream(model, batch, kept);
         run_layer(run, pass, layer, run->x[layer + 1], run->x[layer], &run->layers[layer]);
     }
-    run->hidden = pass_tensor(pass, kept, T, D);
-    run->hidden_rstd = pass_tensor(pass, kept, T, 1);
-    final_norm(pass, run->hidden, run->x[c->layers], run->hidden_rstd);
-    for (int64_t module = 0; module < batch->mtp_modules; module++) run_mtp_forward(run, module);
+    if (stage_is_last(stage, c)) run_end_forward(run);
 }
 
 /* ---- loss heads ---- */
@@ -257,25 +302,32 @@ static void run_mtp_backward(struct run *run, int64_t module) {
     arena_reset(pass->kept, mark);
 }
 
+/* Leaves the gradient of the last layer's output in dhidden[0]. */
+static void run_begin_backward(struct run *run) {
+    const struct model *model = run->pass.model;
+    for (int64_t module = run->batch->mtp_modules - 1; module >= 0; module--)
+        run_mtp_backward(run, module);
+    ops_rmsnorm_bwd(run->pass.stream, &(struct op_rmsnorm_bwd){.dx = run->dhidden[0],
+                                                               .dw = model->outer_grads.final_norm,
+                                                               .dy = run->dhidden[0],
+                                                               .x = run_output(run),
+                                                               .w = model->outer.final_norm,
+                                                               .rstd = run->hidden_rstd});
+}
+
 void run_backward(struct run *run) {
     const struct pass *pass = &run->pass;
     const struct model *model = pass->model;
+    const struct stage stage = model->stage;
+    if (stage_is_last(stage, &model->config)) run_begin_backward(run);
     struct tensor d = run->dhidden[0];
-    for (int64_t module = run->batch->mtp_modules - 1; module >= 0; module--)
-        run_mtp_backward(run, module);
-
-    ops_rmsnorm_bwd(pass->stream, &(struct op_rmsnorm_bwd){.dx = d,
-                                                           .dw = model->outer_grads.final_norm,
-                                                           .dy = d,
-                                                           .x = run->x[model->config.layers],
-                                                           .w = model->outer.final_norm,
-                                                           .rstd = run->hidden_rstd});
-    for (int64_t layer = model->config.layers - 1; layer >= 0; layer--) {
+    for (int64_t layer = stage.end - 1; layer >= stage.begin; layer--) {
         size_t mark = arena_mark(pass->kept);
         run_layer_again(run, pass, layer, run->x[layer], &run->layers[layer]);
         layer_backward(pass, layer, d, run->x[layer], &run->layers[layer]);
         arena_reset(pass->kept, mark);
     }
+    if (!stage_is_first(stage)) return;
     ops_embedding_bwd(pass->stream, &(struct op_embedding_bwd){.dw = model->outer_grads.embedding,
                                                                .dy = d,
                                                                .tokens = pass->batch->tokens});

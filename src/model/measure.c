@@ -30,9 +30,10 @@ static fathom_status measure_pass(struct measure *m, struct run_bytes *bytes,
     for (int64_t i = 0; i < count; i++)
         m->sequences[i] = (struct sequence){.tokens = m->tokens, .count = length};
 
-    const struct train_batch_options batch_options = {.modules = model->config.mtp_modules,
-                                                      .vocab = model->config.vocab,
-                                                      .wants_top = options->wants_top};
+    const bool is_last = stage_is_last(model->stage, &model->config);
+    const int64_t modules = stage_mtp_modules(model->stage, &model->config);
+    const struct train_batch_options batch_options = {
+        .modules = modules, .vocab = model->config.vocab, .wants_top = options->wants_top};
     struct stream stream;
     struct train_batch batch;
     struct arena device, kept, scratch;
@@ -41,8 +42,11 @@ static fathom_status measure_pass(struct measure *m, struct run_bytes *bytes,
     arena_measure(&kept);
     arena_measure(&scratch);
     TRY(measure_batch(m, &batch, count, &batch_options, &bytes->host, &device, &stream, err));
-    run_forward(m->run, &batch, options, &stream, &kept, &scratch);
-    run_heads(m->run, !options->only_measures);
+    struct run_options placed = *options;
+    if (!stage_is_first(model->stage)) placed.input = run_take_input(model, &batch, &kept);
+    run_forward(m->run, &batch, &placed, &stream, &kept, &scratch);
+    if (is_last) run_heads(m->run, !options->only_measures);
+    if (!is_last && !options->only_measures) run_take_gradient(m->run);
     if (!options->only_measures) run_backward(m->run);
     bytes->device = device.peak;
     bytes->kept = kept.peak;

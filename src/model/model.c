@@ -180,6 +180,7 @@ fathom_status model_new(struct model **out, struct device *device,
     TRY(MEM_NEW(&model, 1, "the model", err));
     model->config = *config;
     model->device = device;
+    model->stage = stage_whole(config);
     fathom_status status = model_fill(model, flags, err);
     if (status != FATHOM_OK)
         model_free(model);

@@ -10,6 +10,7 @@
 
 #include "backend/device.h"
 #include "model/config.h"
+#include "model/stage.h"
 #include "model/tensors.h"
 #include "ops/product.h"
 
@@ -49,6 +50,7 @@ struct model {
     struct model_config config;
     struct device *device;
     enum precision precision; /* of the layers' products, forward and backward; model_new: F32 */
+    struct stage stage;       /* the layers that training passes compute here; model_new: all */
     struct param_list params;
     void *weights[GROUP_COUNT];        /* the compute copy, and GROUP_STATE as F32 */
     void *grads[GROUP_COUNT];          /* NULL without MODEL_GRADS, and for GROUP_STATE */

@@ -21,5 +21,10 @@ void model_sizes(const struct param_list *list, const struct model_config *confi
  * count. */
 double model_train_flops(const struct param_list *list, const struct model_config *config,
                          int64_t length);
+/* Of them, those of one layer, which may be an MTP module without its head; and those of the final
+ * norm and all heads, the modules' included. Together they are all. */
+double layer_train_flops(const struct param_list *list, const struct model_config *config,
+                         int64_t length, int64_t layer);
+double heads_train_flops(const struct model_config *config);
 
 #endif
