@@ -24,60 +24,86 @@ static struct run_options run_options_of(const struct trainer_options *options) 
                                 .devices = options->devices};
 }
 
+static int stages_of(const struct trainer_options *options) {
+    return options->stages > 1 ? options->stages : 1;
+}
+
 fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
                               const struct trainer_options *options, struct error *err) {
     const struct expert_ranks ranks = {.comm = options->comm};
+    const struct pipeline_place place = pipeline_place_of(options->comm, stages_of(options));
     struct run_options run_options = run_options_of(options);
     if (options->comm && options->divides_experts) run_options.experts = &ranks;
     bytes->moments =
         optimizer_bytes(&model->params, options->comm,
                         optimizer_moment_dtype(&options->optimizer, model->device->compute));
+    bytes->slots = pipeline_slots_1f1b(place.stage, place.stages);
     return run_measure(&bytes->run, model, options->micro_sequences, options->sequence_length,
                        &run_options, err);
 }
 
 size_t trainer_bytes_total(const struct trainer_bytes *bytes) {
-    return bytes->moments + bytes->run.host + bytes->run.device + bytes->run.kept +
-           bytes->run.scratch;
+    const size_t slot = bytes->run.host + bytes->run.device + bytes->run.kept;
+    return bytes->moments + (size_t)bytes->slots * slot + bytes->run.scratch;
 }
 
-static fathom_status take_arena(struct trainer *t, struct arena *arena, int block, size_t bytes,
-                                const char *what, struct error *err) {
-    TRY(device_allocate(t->model->device, &t->device_blocks[block], bytes, what, err));
-    arena_over(arena, t->device_blocks[block], bytes);
+static fathom_status check_options(const struct trainer_options *options, const struct model *model,
+                                   struct error *err) {
+    const int stages = stages_of(options), ranks = options->comm ? options->comm->size : 1;
+    const struct stage stage = model->stage;
+    if (model->config.mtp_modules > TRAINER_MAX_MTP)
+        RAISE(FATHOM_UNSUPPORTED, "the model has %lld MTP modules; training takes at most %d",
+              (long long)model->config.mtp_modules, TRAINER_MAX_MTP);
+    if (ranks % stages != 0)
+        RAISE(FATHOM_USAGE, "%d pipeline stages cannot have the same number of %d ranks each",
+              stages, ranks);
+    if (stages > 1 && options->divides_experts)
+        RAISE(FATHOM_UNSUPPORTED,
+              "experts cannot be divided among the ranks of a pipeline: take one or the other");
+    const struct pipeline_place place = pipeline_place_of(options->comm, stages);
+    if (stage_is_first(stage) != (place.stage == 0) ||
+        stage_is_last(stage, &model->config) != (place.stage == stages - 1))
+        RAISE(FATHOM_USAGE, "layers [%lld, %lld) of %lld are not those of stage %d of %d",
+              (long long)stage.begin, (long long)stage.end, (long long)model->config.layers,
+              place.stage, stages);
     return FATHOM_OK;
+}
+
+static fathom_status divide_experts(struct trainer *t, const struct trainer_options *options,
+                                    struct error *err) {
+    TRY(expert_ranks_init(&t->expert_ranks, t->comm, &t->model->config,
+                          options->micro_sequences * options->sequence_length, err));
+    t->run_options.experts = &t->expert_ranks;
+    return FATHOM_OK;
+}
+
+static fathom_status take_memory(struct trainer *t, const struct trainer_options *options,
+                                 struct error *err) {
+    const struct model *model = t->model;
+    const int64_t layers = config_all_layers(&model->config);
+    struct trainer_bytes bytes;
+    TRY(trainer_measure(&bytes, model, options, err));
+    TRY(optimizer_new(&t->optimizer, t->model, options->comm, &options->optimizer, err));
+    TRY(pipeline_new(&t->pipeline, model, &bytes.run, bytes.slots, t->stages, &t->stream, err));
+    t->logp_count = options->micro_sequences * options->sequence_length;
+    TRY(MEM_NEW(&t->logp, t->logp_count, "log-probabilities", err));
+    TRY(MEM_NEW(&t->loads, model->loads_count, "the expert loads", err));
+    TRY(MEM_NEW(&t->max_violation, layers, "the expert loads", err));
+    TRY(MEM_NEW(&t->device_violation, layers, "the expert loads", err));
+    return MEM_NEW(&t->dead_experts, layers, "the expert loads", err);
 }
 
 static fathom_status trainer_fill(struct trainer *t, const struct trainer_options *options,
                                   struct error *err) {
-    const struct model *model = t->model;
-    struct trainer_bytes bytes;
-    if (model->config.mtp_modules > TRAINER_MAX_MTP)
-        RAISE(FATHOM_UNSUPPORTED, "the model has %lld MTP modules; training takes at most %d",
-              (long long)model->config.mtp_modules, TRAINER_MAX_MTP);
-    TRY(trainer_measure(&bytes, model, options, err));
-    TRY(optimizer_new(&t->optimizer, t->model, options->comm, &options->optimizer, err));
-    TRY(run_new(&t->run, model, err));
-    TRY(arena_new(&t->host, bytes.run.host, "a batch", err));
-    TRY(take_arena(t, &t->device_arena, 0, bytes.run.device, "a batch", err));
-    TRY(take_arena(t, &t->kept, 1, bytes.run.kept, "activations", err));
-    TRY(take_arena(t, &t->scratch, 2, bytes.run.scratch, "scratch memory", err));
+    TRY(check_options(options, t->model, err));
+    stream_init(&t->stream, t->model->device);
     t->comm = options->comm;
+    t->place = pipeline_place_of(options->comm, stages_of(options));
     t->run_options = run_options_of(options);
-    if (t->comm && options->divides_experts) {
-        TRY(expert_ranks_init(&t->expert_ranks, t->comm, &model->config,
-                              options->micro_sequences * options->sequence_length, err));
-        t->run_options.experts = &t->expert_ranks;
-    }
-    t->logp_count = options->micro_sequences * options->sequence_length;
-    TRY(MEM_NEW(&t->logp, t->logp_count, "log-probabilities", err));
-    int64_t layers = config_all_layers(&model->config);
-    TRY(MEM_NEW(&t->loads, model->loads_count, "the expert loads", err));
-    TRY(MEM_NEW(&t->max_violation, layers, "the expert loads", err));
-    TRY(MEM_NEW(&t->dead_experts, layers, "the expert loads", err));
-    TRY(MEM_NEW(&t->device_violation, layers, "the expert loads", err));
-    stream_init(&t->stream, model->device);
-    return FATHOM_OK;
+    if (t->place.stages > 1)
+        TRY(comm_split(&t->stages, t->comm, &t->stream, t->place.replica, t->place.stage, err));
+    TRY(take_memory(t, options, err));
+    return t->comm && options->divides_experts ? divide_experts(t, options, err) : FATHOM_OK;
 }
 
 fathom_status trainer_new(struct trainer **out, struct model *model,
@@ -97,10 +123,10 @@ fathom_status trainer_new(struct trainer **out, struct model *model,
 void trainer_free(struct trainer *t) {
     if (!t) return;
     optimizer_free(t->optimizer);
-    run_free(t->run);
+    pipeline_free(t->pipeline);
+    pipeline_schedule_free(&t->schedule);
+    comm_free(t->stages);
     expert_ranks_free(&t->expert_ranks);
-    arena_free(&t->host);
-    for (int i = 0; i < 3; i++) device_release(t->model->device, t->device_blocks[i]);
     mem_free(t->logp);
     mem_free(t->loads);
     mem_free(t->max_violation);
@@ -126,10 +152,12 @@ void trainer_begin(struct trainer *t, const struct step_totals *totals,
 }
 
 /* Routed slots of a batch's tokens in all MoE layers. */
-static double count_slots(const struct model_config *c, const struct train_batch *batch) {
+static double count_slots(const struct model *model, const struct train_batch *batch) {
+    const struct model_config *c = &model->config;
+    const int64_t first = model->stage.begin > c->first_dense ? model->stage.begin : c->first_dense;
     int64_t tokens = 0;
     if (c->experts == 0) return 0;
-    tokens += batch->batch.tokens_count * (c->layers - c->first_dense);
+    if (model->stage.end > first) tokens += batch->batch.tokens_count * (model->stage.end - first);
     for (int64_t k = 0; k < batch->mtp_modules; k++) tokens += batch->mtp[k].batch.tokens_count;
     return (double)(tokens * c->active_experts);
 }
@@ -152,15 +180,22 @@ static fathom_status check_fits(const struct trainer *t, const struct sequence *
           (long long)tokens, (long long)t->logp_count);
 }
 
-static void arenas_reset(struct trainer *t) {
-    arena_reset(&t->host, 0);
-    arena_reset(&t->device_arena, 0);
-    arena_reset(&t->kept, 0);
-    arena_reset(&t->scratch, 0);
+/* What this rank's stage adds to the step's losses with a micro-batch. */
+static fathom_status add_losses(struct trainer *t, const struct pipeline_slot *slot,
+                                struct error *err) {
+    const struct train_batch *batch = &slot->batch;
+    if (stage_is_last(t->model->stage, &t->model->config))
+        TRY(sum_nll(t, &batch->predictions, batch->batch.tokens_count, &t->sum_main, err));
+    for (int64_t k = 0; k < batch->mtp_modules; k++)
+        TRY(sum_nll(t, &batch->mtp[k].predictions, batch->mtp[k].batch.tokens_count, &t->sum_mtp[k],
+                    err));
+    t->sum_balance += run_balance_loss(slot->run);
+    t->sum_slots += count_slots(t->model, batch);
+    return stream_check(&t->stream, err);
 }
 
-fathom_status trainer_accumulate(struct trainer *t, const struct sequence *sequences, int64_t count,
-                                 struct error *err) {
+static fathom_status go_forward(struct trainer *t, const struct pipeline_action *action,
+                                const struct micro_batches *batches, struct error *err) {
     const struct model_config *c = &t->model->config;
     double mtp_coef[TRAINER_MAX_MTP] = {0};
     for (int64_t k = 0; k < c->mtp_modules; k++)
@@ -168,44 +203,76 @@ fathom_status trainer_accumulate(struct trainer *t, const struct sequence *seque
             mtp_coef[k] = t->weights.mtp / (double)c->mtp_modules / (double)t->totals.mtp_tokens[k];
     const struct train_batch_options options = {.coef = 1 / (double)t->totals.tokens,
                                                 .mtp_coef = mtp_coef,
-                                                .modules = c->mtp_modules,
+                                                .modules = stage_mtp_modules(t->model->stage, c),
                                                 .vocab = c->vocab};
-    struct train_batch batch;
-    TRY(check_fits(t, sequences, count, err));
-    arenas_reset(t);
-    TRY(train_batch_build(&batch, sequences, count, &options, &t->host, &t->device_arena,
-                          &t->stream, err));
-    run_forward(t->run, &batch, &t->run_options, &t->stream, &t->kept, &t->scratch);
-    run_heads(t->run, true);
-    run_backward(t->run);
-    TRY(arena_check(&t->kept, "activations", err));
-    TRY(arena_check(&t->scratch, "scratch memory", err));
+    struct pipeline_input input = {.batch = &options, .run = &t->run_options};
+    TRY(batches->read(batches->owner, action->micro_batch, &input.sequences, &input.count, err));
+    TRY(check_fits(t, input.sequences, input.count, err));
+    return pipeline_forward(t->pipeline, action, &input, err);
+}
 
-    TRY(sum_nll(t, &batch.predictions, batch.batch.tokens_count, &t->sum_main, err));
-    for (int64_t k = 0; k < batch.mtp_modules; k++)
-        TRY(sum_nll(t, &batch.mtp[k].predictions, batch.mtp[k].batch.tokens_count, &t->sum_mtp[k],
-                    err));
-    t->sum_balance += run_balance_loss(t->run);
-    t->sum_slots += count_slots(c, &batch);
-    return stream_check(&t->stream, err);
+static fathom_status go_backward(struct trainer *t, const struct pipeline_action *action,
+                                 struct error *err) {
+    TRY(pipeline_backward(t->pipeline, action, err));
+    return add_losses(t, &t->pipeline->slots[action->slot], err);
+}
+
+static fathom_status carry_out(struct trainer *t, const struct micro_batches *batches,
+                               struct error *err) {
+    TRY(pipeline_schedule_1f1b(&t->schedule, t->place.stage, t->place.stages, batches->count, err));
+    for (int64_t i = 0; i < t->schedule.count; i++) {
+        const struct pipeline_action *action = &t->schedule.actions[i];
+        TRY(action->kind == PIPELINE_FORWARD ? go_forward(t, action, batches, err)
+                                             : go_backward(t, action, err));
+    }
+    return FATHOM_OK;
+}
+
+fathom_status trainer_accumulate_all(struct trainer *t, const struct micro_batches *batches,
+                                     struct error *err) {
+    return pipeline_end(t->pipeline, carry_out(t, batches, err), err);
+}
+
+/* One micro-batch that is there already. */
+struct given_batch {
+    const struct sequence *sequences;
+    int64_t count;
+};
+static fathom_status read_given(void *owner, int64_t index, const struct sequence **sequences,
+                                int64_t *count, struct error *err) {
+    const struct given_batch *given = owner;
+    (void)index, (void)err;
+    *sequences = given->sequences;
+    *count = given->count;
+    return FATHOM_OK;
+}
+
+fathom_status trainer_accumulate(struct trainer *t, const struct sequence *sequences, int64_t count,
+                                 struct error *err) {
+    struct given_batch given = {sequences, count};
+    return trainer_accumulate_all(t, &(struct micro_batches){read_given, &given, 1}, err);
+}
+
+static fathom_status measure_loss(struct trainer *t, const struct pipeline_input *input,
+                                  double *sum, struct error *err) {
+    const struct pipeline_action action = {.kind = PIPELINE_FORWARD};
+    const struct train_batch *batch = &t->pipeline->slots[action.slot].batch;
+    TRY(check_fits(t, input->sequences, input->count, err));
+    TRY(pipeline_forward(t->pipeline, &action, input, err));
+    if (!stage_is_last(t->model->stage, &t->model->config)) return FATHOM_OK;
+    return sum_nll(t, &batch->predictions, batch->batch.tokens_count, sum, err);
 }
 
 fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *sequences,
                                    int64_t count, double *sum, struct error *err) {
     const struct train_batch_options options = {.vocab = t->model->config.vocab};
     struct run_options run_options = t->run_options;
-    struct train_batch batch;
-    TRY(check_fits(t, sequences, count, err));
     run_options.balance_coef = 0;
     run_options.devices = (struct expert_devices){0}; /* nothing is dropped but in training */
     run_options.only_measures = true;
     run_options.experts = NULL; /* every rank has the weights of all, and a share of its own */
-    arenas_reset(t);
-    TRY(train_batch_build(&batch, sequences, count, &options, &t->host, &t->device_arena,
-                          &t->stream, err));
-    run_forward(t->run, &batch, &run_options, &t->stream, &t->kept, &t->scratch);
-    run_heads(t->run, false);
-    return sum_nll(t, &batch.predictions, batch.batch.tokens_count, sum, err);
+    const struct pipeline_input input = {sequences, count, &options, &run_options};
+    return pipeline_end(t->pipeline, measure_loss(t, &input, sum, err), err);
 }
 
 /* ---- its end ---- */

@@ -2,6 +2,7 @@
  *
  *     trainer_begin(t, &totals, &weights)      the step's denominators, losses' weights
  *     trainer_accumulate(t, sequences, n)      forward, loss heads, backward of a micro-batch
+ *     trainer_accumulate_all(t, &batches)      the same of many, in the order of the schedule
  *     trainer_finish(t, learning_rate, ...)    norm, clip, AdamW, router bias, metrics
  *
  * The loss is a mean over the whole step, whatever its division into micro-batches:
@@ -13,17 +14,25 @@
  * the whole step (auxiliary-loss-free balancing). Arenas have the measured size; nothing is
  * allocated in a step.
  *
- * With data-parallel ranks (options.comm) each rank has a trainer and a model of its own, the
- * models alike. All begin with the totals of the whole step, each accumulates its share of the
- * micro-batches (none is a share too), and all finish: losses, loads and metrics are those of the
- * whole step on every rank, and so are the outcome and the weights, bit for bit. Optimizer state is
- * sharded: train/zero.h. */
+ * With several ranks (options.comm) each has a trainer and a model of its own, the models alike.
+ * All begin with the totals of the whole step, each accumulates its share of the micro-batches
+ * (none is a share too), and all finish: losses, loads and metrics are those of the whole step on
+ * every rank, and so are the outcome and the weights, bit for bit. Optimizer state is sharded:
+ * train/zero.h.
+ *
+ * With options.stages above 1 the ranks are the replicas of as many stages (train/pipeline.h). A
+ * stage computes the layers of model->stage, for the micro-batches of its pipeline: replica i of
+ * every stage accumulates the same ones, in the same calls. The schedule is 1F1B over those of one
+ * call of trainer_accumulate_all. What a stage does not compute adds nothing, to gradients, losses
+ * and loads; the sums over all ranks are then the step's, and a tensor that two stages use has the
+ * gradients of both. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
 #include "model/dispatch.h"
 #include "model/run.h"
 #include "train/optimizer.h"
+#include "train/pipeline.h"
 
 enum { TRAINER_MAX_MTP = 8 };
 
@@ -59,12 +68,13 @@ struct trainer {
     struct model *model;
     struct comm *comm; /* NULL: one rank */
     struct optimizer *optimizer;
-    struct run *run;
+    struct pipeline_place place;
+    struct comm *stages; /* the pipeline of which this is a stage; NULL: one stage */
+    struct pipeline *pipeline;
+    struct pipeline_schedule schedule;
     struct run_options run_options;
     struct expert_ranks expert_ranks; /* where the experts are divided */
     struct stream stream;
-    struct arena host, device_arena, kept, scratch;
-    void *device_blocks[3];
     float *logp; /* [largest micro-batch], host */
     int64_t logp_count;
     struct step_totals totals;
@@ -89,31 +99,48 @@ struct trainer_options {
     /* Each rank computes its part of the experts, for the tokens of all (model/dispatch.h): every
      * step then has as many micro-batches, of one size, on all ranks. */
     bool divides_experts;
-    /* The data-parallel ranks; NULL: one. The caller's; trainer_measure reads rank and size only.
-     */
+    int stages; /* of the pipeline, which divide the ranks; 0 or 1: none */
+    /* All ranks; NULL: one. The caller's; trainer_measure reads rank and size only. */
     struct comm *comm;
 };
 /* Bytes that a trainer takes beside the model: moments and arenas. model may be dry. */
 struct trainer_bytes {
     size_t moments;
-    struct run_bytes run;
+    struct run_bytes run; /* of a micro-batch in flight; they share the scratch memory */
+    int slots;            /* micro-batches in flight */
 };
 fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *model,
                               const struct trainer_options *options, struct error *err);
 size_t trainer_bytes_total(const struct trainer_bytes *bytes);
 
-/* The model needs gradients; it stays the caller's. */
+/* The model needs gradients, and its stage to be the rank's; it stays the caller's. Collective with
+ * stages. */
 fathom_status trainer_new(struct trainer **out, struct model *model,
                           const struct trainer_options *options, struct error *err);
 void trainer_free(struct trainer *trainer); /* accepts NULL */
 
 void trainer_begin(struct trainer *trainer, const struct step_totals *totals,
                    const struct step_weights *weights);
+/* One micro-batch, through all stages before the next. */
 fathom_status trainer_accumulate(struct trainer *trainer, const struct sequence *sequences,
                                  int64_t count, struct error *err);
-/* Adds -log p of every main prediction of a micro-batch to *sum: the forward alone, for held-out
- * data. Not between trainer_begin and trainer_finish's accumulations of a step: the arenas are
- * shared, the gradients and loads are not touched. */
+
+/* Micro-batches that are read when the schedule comes to them. */
+struct micro_batches {
+    /* Points *sequences at the `*sequence_count` ones of micro-batch `index`; they stay until the
+     * next call. */
+    fathom_status (*read)(void *owner, int64_t index, const struct sequence **sequences,
+                          int64_t *sequence_count, struct error *err);
+    void *owner;
+    int64_t count;
+};
+/* A rank that fails here ends the run for all stages of its pipeline. */
+fathom_status trainer_accumulate_all(struct trainer *trainer, const struct micro_batches *batches,
+                                     struct error *err);
+/* Adds -log p of every main prediction of a micro-batch to *sum, on the last stage: the forward
+ * alone, for held-out data. Not between trainer_begin and trainer_finish's accumulations of a step:
+ * the arenas are shared, the gradients and loads are not touched. All stages of a pipeline call it
+ * alike. */
 fathom_status trainer_measure_loss(struct trainer *trainer, const struct sequence *sequences,
                                    int64_t count, double *sum, struct error *err);
 /* Collective over the ranks. FATHOM_NOT_FINITE, with the weights untouched, when a loss or gradient

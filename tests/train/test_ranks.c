@@ -1,5 +1,6 @@
-/* The trainer on several data-parallel ranks against one: losses, norms, weights, checkpoints. The
- * model's groups have several chunks each, so that every rank has a shard. */
+/* The trainer on several ranks against one: losses, norms, weights, checkpoints; data-parallel,
+ * with divided experts, and as pipelines. The model's groups have several chunks each, so that
+ * every rank has a shard. */
 #include <stdio.h>
 
 #include "base/file.h"
@@ -29,6 +30,19 @@ static const char small_json[] =
     "\"first_k_dense_replace\": 1, \"num_nextn_predict_layers\": 1, \"bos_token_id\": 0, "
     "\"eos_token_id\": 1}";
 
+/* Layers for four stages. MTP modules and a tied head read the embedding on the last one. */
+#define DEEP_JSON(modules, is_tied)                                                                \
+    "{\"model_type\": \"deepseek_v3\", \"vocab_size\": 512, \"hidden_size\": 64, "                 \
+    "\"num_hidden_layers\": 5, \"num_attention_heads\": 2, \"intermediate_size\": 96, "            \
+    "\"moe_intermediate_size\": 32, \"qk_nope_head_dim\": 16, \"qk_rope_head_dim\": 8, "           \
+    "\"v_head_dim\": 16, \"q_lora_rank\": 24, \"kv_lora_rank\": 32, \"n_routed_experts\": 8, "     \
+    "\"n_shared_experts\": 1, \"num_experts_per_tok\": 2, \"n_group\": 2, \"topk_group\": 1, "     \
+    "\"first_k_dense_replace\": 1, \"num_nextn_predict_layers\": " modules ", "                    \
+    "\"tie_word_embeddings\": " is_tied ", \"bos_token_id\": 0, \"eos_token_id\": 1}"
+static const char deep_json[] = DEEP_JSON("2", "false");
+static const char tied_json[] = DEEP_JSON("1", "true");
+static const char unshared_json[] = DEEP_JSON("0", "false");
+
 enum { STEPS = 10, BATCH = 8, MICRO = 2, LENGTH = 12, MOST_RANKS = 4 };
 
 /* A run: what its ranks do, and what they leave. */
@@ -38,6 +52,9 @@ struct trial {
     bool has_bf16_moments;
     bool is_all_on_0; /* rank 0 takes every micro-batch */
     bool divides_experts;
+    int stages;         /* of the pipelines; 0: none */
+    bool is_one_by_one; /* micro-batches are accumulated in a call each */
+    int fails_on;       /* the rank that cannot read the last micro-batch of step 1; -1: none */
     enum recompute recompute;
     int64_t bad_at;     /* a weight of the last layer that is no number in the first step; -1 */
     const char *save;   /* a directory for checkpoints; NULL: none */
@@ -57,23 +74,61 @@ struct rank {
     struct trainer *trainer;
 };
 
-static fathom_status train_micro_batch(struct rank *r, int64_t step, int64_t first,
-                                       struct error *err) {
-    int32_t tokens[MICRO][LENGTH + 1];
-    struct sequence sequences[MICRO];
-    for (int64_t i = 0; i < MICRO; i++) {
-        const struct rng_key key = {5, RNG_TEST, (uint64_t)(step * BATCH + first + i)};
-        for (uint64_t at = 0; at <= LENGTH; at++)
-            tokens[i][at] = (int32_t)rng_below(key, at, 1 + (uint64_t)(first + i) * 60);
-        sequences[i] = (struct sequence){.tokens = tokens[i], .count = LENGTH};
-    }
-    return trainer_accumulate(r->trainer, sequences, MICRO, err);
+static struct pipeline_place place_of(const struct rank *r) {
+    return pipeline_place_of(r->comm, r->trial->stages > 1 ? r->trial->stages : 1);
 }
 
-static bool is_mine(const struct rank *r, int64_t micro_batch) {
-    if (!r->comm) return true;
-    if (r->trial->is_all_on_0) return r->comm->rank == 0;
-    return micro_batch * r->comm->size / (BATCH / MICRO) == r->comm->rank;
+/* Micro-batches of a step for a replica of every stage. */
+struct share {
+    int64_t first, count;
+};
+static struct share share_of(const struct rank *r) {
+    const struct pipeline_place place = place_of(r);
+    const int64_t all = BATCH / MICRO, begin = all * place.replica / place.replicas;
+    if (r->trial->is_all_on_0) return (struct share){0, place.replica == 0 ? all : 0};
+    return (struct share){begin, all * (place.replica + 1) / place.replicas - begin};
+}
+
+/* What a rank's micro-batches of a step are read into. */
+struct reader {
+    const struct rank *rank;
+    int64_t step, first;
+    int32_t tokens[MICRO][LENGTH + 1];
+    struct sequence sequences[MICRO];
+};
+
+static fathom_status read_micro_batch(void *owner, int64_t index, const struct sequence **sequences,
+                                      int64_t *count, struct error *err) {
+    struct reader *reader = owner;
+    const struct comm *comm = reader->rank->comm;
+    const int64_t first = (reader->first + index) * MICRO;
+    if (comm && comm->rank == reader->rank->trial->fails_on && reader->step == 1 &&
+        first + MICRO == BATCH)
+        RAISE(FATHOM_IO, "no more data");
+    for (int64_t i = 0; i < MICRO; i++) {
+        const struct rng_key key = {5, RNG_TEST, (uint64_t)(reader->step * BATCH + first + i)};
+        for (uint64_t at = 0; at <= LENGTH; at++)
+            reader->tokens[i][at] = (int32_t)rng_below(key, at, 1 + (uint64_t)(first + i) * 60);
+        reader->sequences[i] = (struct sequence){.tokens = reader->tokens[i], .count = LENGTH};
+    }
+    *sequences = reader->sequences;
+    *count = MICRO;
+    return FATHOM_OK;
+}
+
+static fathom_status accumulate(struct rank *r, int64_t step, struct error *err) {
+    const struct share share = share_of(r);
+    struct reader reader = {.rank = r, .step = step, .first = share.first};
+    if (!r->trial->is_one_by_one)
+        return trainer_accumulate_all(
+            r->trainer, &(struct micro_batches){read_micro_batch, &reader, share.count}, err);
+    for (int64_t i = 0; i < share.count; i++) {
+        const struct sequence *sequences;
+        int64_t count;
+        TRY(read_micro_batch(&reader, i, &sequences, &count, err));
+        TRY(trainer_accumulate(r->trainer, sequences, count, err));
+    }
+    return FATHOM_OK;
 }
 
 /* With divided experts a rank has gradients of its own ones only. */
@@ -90,10 +145,9 @@ static void check_own_experts(const struct rank *r) {
 
 static fathom_status take_step(struct rank *r, int64_t step, struct step_metrics *metrics,
                                struct error *err) {
-    const struct step_totals totals = step_totals_of(BATCH, LENGTH, 1);
+    const struct step_totals totals = step_totals_of(BATCH, LENGTH, r->model->config.mtp_modules);
     trainer_begin(r->trainer, &totals, &(struct step_weights){.mtp = 0.3, .balance = 1e-3});
-    for (int64_t k = 0; k < BATCH / MICRO; k++)
-        if (is_mine(r, k)) TRY(train_micro_batch(r, step, k * MICRO, err));
+    TRY(accumulate(r, step, err));
     if (r->comm && r->trial->divides_experts) check_own_experts(r);
     return trainer_finish(r->trainer, 1e-3, 1e-3, metrics, err);
 }
@@ -157,7 +211,26 @@ static struct trainer_options trainer_options(const struct trial *trial, struct 
                                     .micro_sequences = MICRO,
                                     .sequence_length = LENGTH,
                                     .divides_experts = trial->divides_experts,
+                                    .stages = trial->stages,
                                     .comm = comm};
+}
+
+/* The own stage's layers, where the ranks can form pipelines. */
+static fathom_status take_stage(struct rank *r, struct error *err) {
+    struct model *m = r->model;
+    const struct pipeline_place place = place_of(r);
+    if (place.stage >= place.stages) return FATHOM_OK;
+    return stage_divide(&m->stage, place.stage, place.stages, &m->params, &m->config, LENGTH, err);
+}
+
+/* Every slot has been used, and its arenas are as large as the pass needs. */
+static void check_slots(const struct rank *r) {
+    const struct pipeline *p = r->trainer->pipeline;
+    const struct pipeline_place place = place_of(r);
+    CHECK_EQ(p->slot_count, place.stages - place.stage);
+    for (int i = 0; i < p->slot_count && i < share_of(r).count; i++)
+        CHECK_EQ(p->slots[i].kept.peak, p->slots[i].kept.capacity);
+    if (share_of(r).count > 0) CHECK_EQ(p->scratch.peak, p->scratch.capacity);
 }
 
 static fathom_status run_on(struct rank *r, struct device *device, struct error *err) {
@@ -167,8 +240,10 @@ static fathom_status run_on(struct rank *r, struct device *device, struct error 
     TRY(config_parse(&config, r->trial->config, strlen(r->trial->config), "config", err));
     TRY(model_new(&r->model, device, &config, MODEL_GRADS, err));
     TRY(model_init(r->model, 1, 0, err));
+    TRY(take_stage(r, err));
     TRY(trainer_new(&r->trainer, r->model, &options, err));
     fathom_status status = run_steps(r, err);
+    if (status == FATHOM_OK && r->trial->stages > 1 && !r->trial->is_one_by_one) check_slots(r);
     r->trial->weights[own] = hash_of_weights(r->model, false);
     r->trial->biases[own] = hash_of_weights(r->model, true);
     r->trial->outcomes[own] = status;
@@ -196,7 +271,8 @@ static fathom_status run_trial(struct trial *trial, int ranks, struct error *err
                       : comm_run_loopback(ranks, rank_main, trial, err);
 }
 
-static const struct trial plain = {.config = config_json, .steps = STEPS, .bad_at = -1};
+static const struct trial plain = {
+    .config = config_json, .steps = STEPS, .bad_at = -1, .fails_on = -1};
 static struct error err;
 
 /* ---- against one rank ---- */
@@ -204,10 +280,22 @@ static struct error err;
 static void check_near(const struct step_metrics *a, const struct step_metrics *b,
                        double tolerance) {
     CHECK_NEAR(a->loss_main / b->loss_main, 1, tolerance);
-    CHECK_NEAR(a->loss_mtp / b->loss_mtp, 1, tolerance);
+    if (b->loss_mtp != 0) CHECK_NEAR(a->loss_mtp / b->loss_mtp, 1, tolerance);
     CHECK_NEAR(a->loss_balance / b->loss_balance, 1, tolerance);
     CHECK_NEAR(a->loss_total / b->loss_total, 1, tolerance);
     CHECK_NEAR(a->grad_norm / b->grad_norm, 1, tolerance);
+}
+
+static void check_as_one(const struct trial *many, int ranks, const struct trial *one) {
+    for (int step = 0; step < STEPS; step++) {
+        harness_context("%d ranks, step %d", ranks, step);
+        check_near(&many->metrics[step], &one->metrics[step], step == 0 ? 1e-6 : 1e-5);
+        CHECK(many->violations[step] == one->violations[step]);
+    }
+    for (int rank = 0; rank < ranks; rank++) {
+        CHECK(many->weights[rank] == many->weights[0]);
+        CHECK(many->biases[rank] == one->biases[0]);
+    }
 }
 
 static void check_ranks_train_as_one(const struct trial *trial) {
@@ -218,15 +306,7 @@ static void check_ranks_train_as_one(const struct trial *trial) {
     for (int i = 0; i < 3; i++) {
         struct trial many = *trial;
         CHECK_OK(run_trial(&many, sizes[i], &err), &err);
-        for (int step = 0; step < STEPS; step++) {
-            harness_context("%d ranks, step %d", sizes[i], step);
-            check_near(&many.metrics[step], &one.metrics[step], step == 0 ? 1e-6 : 1e-5);
-            CHECK(many.violations[step] == one.violations[step]);
-        }
-        for (int rank = 0; rank < sizes[i]; rank++) {
-            CHECK(many.weights[rank] == many.weights[0]);
-            CHECK(many.biases[rank] == one.biases[0]);
-        }
+        check_as_one(&many, sizes[i], &one);
         if (sizes[i] == 1) CHECK(many.weights[0] == one.weights[0]);
     }
 }
@@ -296,6 +376,99 @@ static void a_gradient_that_is_not_finite_is_named_on_every_rank(void) {
             CHECK(many.weights[rank] == one.weights[0]);
         }
     }
+}
+
+/* ---- pipelines ---- */
+
+/* Layouts of ranks: stages, and as many replicas of each as the rest makes. */
+static const struct layout { int ranks, stages; } layouts[] = {{2, 2}, {3, 3}, {4, 4}, {4, 2}};
+enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
+
+static struct trial piped(const char *config, int stages) {
+    struct trial trial = plain;
+    trial.config = config;
+    trial.stages = stages;
+    return trial;
+}
+
+static void stages_train_as_one_rank_does(void) {
+    static const char *const configs[] = {deep_json, tied_json, unshared_json};
+    for (int c = 0; c < 3; c++) {
+        struct trial one = piped(configs[c], 0);
+        CHECK_OK(run_trial(&one, 0, &err), &err);
+        for (int i = 0; i < LAYOUTS; i++) {
+            struct trial many = piped(configs[c], layouts[i].stages);
+            CHECK_OK(run_trial(&many, layouts[i].ranks, &err), &err);
+            check_as_one(&many, layouts[i].ranks, &one);
+        }
+    }
+}
+
+/* Every tensor has its gradients from one stage, in the order of the micro-batches. */
+static void stages_that_share_no_tensor_have_the_bits_of_one_rank(void) {
+    struct trial one = piped(unshared_json, 0);
+    CHECK_OK(run_trial(&one, 0, &err), &err);
+    for (int i = 0; i < 3; i++) {
+        for (int is_one_by_one = 0; is_one_by_one < 2; is_one_by_one++) {
+            struct trial many = piped(unshared_json, layouts[i].stages);
+            many.is_one_by_one = is_one_by_one;
+            many.recompute = is_one_by_one ? RECOMPUTE_LAYER : RECOMPUTE_SELECTIVE;
+            harness_context("%d stages, one by one: %d", layouts[i].stages, is_one_by_one);
+            CHECK_OK(run_trial(&many, layouts[i].ranks, &err), &err);
+            for (int step = 0; step < STEPS; step++) {
+                CHECK(many.metrics[step].loss_main == one.metrics[step].loss_main);
+                CHECK(many.metrics[step].grad_norm == one.metrics[step].grad_norm);
+            }
+            CHECK(many.weights[0] == one.weights[0]);
+        }
+    }
+}
+
+static void a_gradient_that_is_not_finite_is_named_on_every_stage(void) {
+    struct trial one = piped(unshared_json, 0);
+    one.bad_at = 5;
+    CHECK_STATUS(run_trial(&one, 0, &err), FATHOM_NOT_FINITE);
+    for (int i = 0; i < LAYOUTS; i++) {
+        struct trial many = piped(unshared_json, layouts[i].stages);
+        many.bad_at = 5;
+        CHECK_STATUS(run_trial(&many, layouts[i].ranks, &err), FATHOM_NOT_FINITE);
+        for (int rank = 0; rank < layouts[i].ranks; rank++) {
+            CHECK_STATUS(many.outcomes[rank], FATHOM_NOT_FINITE);
+            CHECK_STR(many.texts[rank], one.texts[0]);
+            CHECK(many.weights[rank] == one.weights[0]);
+        }
+    }
+}
+
+/* Wherever its messages are, a stage that fails ends the others' waits, which say why. */
+static void a_stage_that_fails_ends_all(void) {
+    for (int i = 0; i < LAYOUTS; i++) {
+        for (int fails_on = 0; fails_on < layouts[i].ranks; fails_on++) {
+            struct trial many = piped(deep_json, layouts[i].stages);
+            const int replicas = layouts[i].ranks / layouts[i].stages;
+            many.fails_on = fails_on;
+            if (replicas > 1 && fails_on % replicas == 0) continue; /* another has the last one */
+            harness_context("rank %d of %d", fails_on, layouts[i].ranks);
+            CHECK_STATUS(run_trial(&many, layouts[i].ranks, &err), FATHOM_IO);
+            CHECK_HAS(err.text, "no more data");
+            for (int rank = 0; rank < layouts[i].ranks; rank++) {
+                CHECK_STATUS(many.outcomes[rank], rank == fails_on ? FATHOM_IO : FATHOM_PEER);
+                CHECK_HAS(many.texts[rank], "no more data");
+            }
+        }
+    }
+}
+
+static void pipelines_that_ranks_cannot_form_are_refused(void) {
+    struct trial trial = piped(deep_json, 2);
+    CHECK_STATUS(run_trial(&trial, 3, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "2 pipeline stages cannot have the same number of 3 ranks each");
+    trial.divides_experts = true;
+    CHECK_STATUS(run_trial(&trial, 4, &err), FATHOM_UNSUPPORTED);
+    CHECK_HAS(err.text, "take one or the other");
+    trial = piped(config_json, 3);
+    CHECK_STATUS(run_trial(&trial, 3, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "3 stages needs as many layers");
 }
 
 /* ---- shards ---- */
@@ -463,6 +636,11 @@ static const struct test tests[] = {
     TEST(experts_that_ranks_cannot_divide_are_refused),
     TEST(sharding_alone_does_not_change_a_bit),
     TEST(a_gradient_that_is_not_finite_is_named_on_every_rank),
+    TEST(stages_train_as_one_rank_does),
+    TEST(stages_that_share_no_tensor_have_the_bits_of_one_rank),
+    TEST(a_gradient_that_is_not_finite_is_named_on_every_stage),
+    TEST(a_stage_that_fails_ends_all),
+    TEST(pipelines_that_ranks_cannot_form_are_refused),
     TEST(moments_are_divided_among_the_ranks),
     TEST(shards_meet_at_chunks),
     TEST(checkpoints_of_any_number_of_ranks_are_the_same_files),
