@@ -100,7 +100,7 @@ static void set_training(struct pretrain_options *t, int64_t first, int64_t leng
     t->steps = steps;
     t->micro_batch = as_many_tokens(t->micro_batch, first, length);
     t->batch = as_many_tokens(t->batch, first, length);
-    const int64_t shared = t->micro_batch * t->ranks; /* each rank takes whole micro-batches */
+    const int64_t shared = t->micro_batch * pretrain_replicas(t); /* each takes whole ones */
     t->batch = (t->batch + shared - 1) / shared * shared;
     t->heldout_sequences = as_many_tokens(t->heldout_sequences, first, length);
     t->constant_until = t->cosine_until = t->last_from = 1;

@@ -270,6 +270,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     trainer_options.comm = r->comm;
     TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
     r->model->precision = (enum precision)o->precision;
+    if (r->comm) TRY(pretrain_stage(&r->model->stage, o, r->comm->rank, r->model, err));
     TRY(open_data(r, err));
     if (!o->resume) TRY(start_new(r, err));
     TRY(trainer_new(&r->trainer, r->model, &trainer_options, err));
@@ -350,14 +351,15 @@ static fathom_status save_on_the_way(struct run_state *r, struct error *err) {
 
 /* ---- a step ---- */
 
-/* The own share [begin, end) of so many micro-batches; shares differ by one at most. */
+/* The own share [begin, end) of so many micro-batches; shares differ by one at most, and are the
+ * same for all stages of a pipeline. */
 struct share {
     int64_t begin, end;
 };
 static struct share share_of(const struct run_state *r, int64_t micro_batches) {
-    if (!r->comm) return (struct share){0, micro_batches};
-    return (struct share){micro_batches * r->comm->rank / r->comm->size,
-                          micro_batches * (r->comm->rank + 1) / r->comm->size};
+    const struct pipeline_place place = r->trainer->place;
+    return (struct share){micro_batches * place.replica / place.replicas,
+                          micro_batches * (place.replica + 1) / place.replicas};
 }
 
 /* Sample `number` of the run as sequence i of the micro-batch. */
@@ -366,6 +368,24 @@ static fathom_status read_sample(struct run_state *r, int64_t number, int64_t i,
     const int64_t tokens = r->options->sequence_length + 1;
     r->sequences[i].keeps_all_slots = sample_keeps_all_slots(r->options, number);
     return mixture_read(&r->data, number, r->tokens + i * tokens, err);
+}
+
+/* A rank's micro-batches of the step that is being taken. */
+struct step_reader {
+    struct run_state *run;
+    int64_t first; /* sample of micro-batch 0 */
+};
+
+static fathom_status read_micro_batch(void *owner, int64_t index, const struct sequence **sequences,
+                                      int64_t *count, struct error *err) {
+    const struct step_reader *reader = owner;
+    struct run_state *r = reader->run;
+    const struct pretrain_options *o = r->options;
+    for (int64_t i = 0; i < o->micro_batch; i++)
+        TRY(read_sample(r, reader->first + index * o->micro_batch + i, i, err));
+    *sequences = r->sequences;
+    *count = o->micro_batch;
+    return FATHOM_OK;
 }
 
 static fathom_status take_step(struct run_state *r, struct step_metrics *metrics,
@@ -379,12 +399,10 @@ static fathom_status take_step(struct run_state *r, struct step_metrics *metrics
                                          .device_balance = o->device_balance_alpha,
                                          .communication_balance = o->communication_balance_alpha};
     const struct share share = share_of(r, batch / o->micro_batch);
+    struct step_reader reader = {r, r->at.samples + share.begin * o->micro_batch};
+    const struct micro_batches batches = {read_micro_batch, &reader, share.end - share.begin};
     trainer_begin(r->trainer, &totals, &weights);
-    for (int64_t part = share.begin; part < share.end; part++) {
-        for (int64_t i = 0; i < o->micro_batch; i++)
-            TRY(read_sample(r, r->at.samples + part * o->micro_batch + i, i, err));
-        TRY(trainer_accumulate(r->trainer, r->sequences, o->micro_batch, err));
-    }
+    TRY(trainer_accumulate_all(r->trainer, &batches, err));
     TRY(trainer_finish(r->trainer, schedule_learning_rate(&r->schedule, r->at),
                        schedule_bias_speed(&r->schedule, r->at), metrics, err));
     if (r->ema) ema_update(r->ema, r->model, &r->trainer->stream);

@@ -26,6 +26,7 @@ struct pretrain_options {
     bool resume, dry_run;
     bool verify_data; /* before the first step */
     int64_t threads, ranks;
+    int64_t pipeline_stages; /* that the ranks form; 1: none */
     bool expert_parallel;
     char *isa;
     int64_t seed;
@@ -73,6 +74,12 @@ fathom_status pretrain_config(struct model_config *config, const struct pretrain
 /* Needs options that pretrain_check has accepted. */
 struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
+/* Pipelines, or ranks without one, between which a step's micro-batches are shared. */
+int64_t pretrain_replicas(const struct pretrain_options *options);
+/* The stage of a rank of so many as options->ranks says: its layers of the model, which may be dry.
+ */
+fathom_status pretrain_stage(struct stage *stage, const struct pretrain_options *options, int rank,
+                             const struct model *model, struct error *err);
 /* The same for a model, with its devices of experts (train/expert_devices.h) and the fewest
  * recomputed layers whose run stays within --memory: FATHOM_NO_MEMORY, naming what it would take,
  * where all of them are too few. `model` may be dry. */
@@ -89,8 +96,9 @@ fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_op
  * set aside for the one before it. */
 fathom_status pretrain_run(const struct pretrain_options *options, struct device *device,
                            struct error *err);
-/* The same as one of the data-parallel ranks of `comm` (NULL: alone), which share every step's
- * micro-batches; all ranks give the same options. Rank 0 alone writes and logs; all end alike. */
+/* The same as one of the ranks of `comm` (NULL: alone), which share every step's micro-batches, or
+ * the layers as a pipeline's stages; all ranks give the same options. Rank 0 alone writes and logs;
+ * all end alike. */
 fathom_status pretrain_run_rank(const struct pretrain_options *options, struct device *device,
                                 struct comm *comm, struct error *err);
 /* Prints the plan to `out`: options, parameters, memory, FLOPs, expected speed. */

@@ -116,8 +116,12 @@ static const struct option rows[] = {
     {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
      false},
     {"ranks", OPTION_INT, AT(ranks), 1, COMM_RANKS_MAX, "1", NULL, "N",
-     "data-parallel ranks in this process, which divide each step's micro-batches, the optimizer's "
-     "state and --threads between them",
+     "ranks in this process, which divide each step's micro-batches, the optimizer's state and "
+     "--threads between them",
+     false, false},
+    {"pipeline-stages", OPTION_INT, AT(pipeline_stages), 1, COMM_RANKS_MAX, "1", NULL, "N",
+     "pipelines of so many ranks: each computes its part of the layers, for micro-batches that "
+     "follow each other (1F1B); must divide --ranks",
      false, false},
     {"expert-parallel", OPTION_FLAG, AT(expert_parallel), 0, 0, NULL, NULL, NULL,
      "each rank computes its part of the experts, for the tokens of all ranks", false, false},
@@ -151,6 +155,38 @@ fathom_status pretrain_recall(struct pretrain_options *options, struct option_gi
 
 /* ---- checks and views ---- */
 
+int64_t pretrain_replicas(const struct pretrain_options *o) {
+    return o->ranks > o->pipeline_stages ? o->ranks / o->pipeline_stages : 1;
+}
+
+fathom_status pretrain_stage(struct stage *stage, const struct pretrain_options *o, int rank,
+                             const struct model *model, struct error *err) {
+    const struct comm ranks = {.rank = rank, .size = (int)o->ranks};
+    const struct pipeline_place place = pipeline_place_of(&ranks, (int)o->pipeline_stages);
+    return stage_divide(stage, place.stage, place.stages, &model->params, &model->config,
+                        o->sequence_length, err);
+}
+
+static fathom_status check_ranks(const struct pretrain_options *o, struct error *err) {
+    if (o->ranks % o->pipeline_stages != 0)
+        RAISE(FATHOM_USAGE,
+              "--ranks %lld cannot form pipelines of --pipeline-stages %lld: take a multiple of it",
+              (long long)o->ranks, (long long)o->pipeline_stages);
+    if (o->pipeline_stages > 1 && o->expert_parallel)
+        RAISE(FATHOM_USAGE,
+              "--expert-parallel and --pipeline-stages %lld do not go together: take one of them",
+              (long long)o->pipeline_stages);
+    const int64_t replicas = pretrain_replicas(o), micro_batches = o->batch / o->micro_batch;
+    char sharers[48];
+    snprintf(sharers, sizeof sharers, o->pipeline_stages > 1 ? "%lld pipelines" : "--ranks %lld",
+             (long long)replicas);
+    if (micro_batches % replicas != 0)
+        RAISE(FATHOM_USAGE,
+              "--batch %lld is %lld micro-batches of %lld, which %s cannot share equally",
+              (long long)o->batch, (long long)micro_batches, (long long)o->micro_batch, sharers);
+    return FATHOM_OK;
+}
+
 fathom_status pretrain_check(const struct pretrain_options *o, struct error *err) {
     struct mixture mixture;
     TRY(mixture_parse(&mixture, o->data, err));
@@ -158,11 +194,7 @@ fathom_status pretrain_check(const struct pretrain_options *o, struct error *err
     if (o->batch % o->micro_batch != 0)
         RAISE(FATHOM_USAGE, "--micro-batch %lld does not divide --batch %lld",
               (long long)o->micro_batch, (long long)o->batch);
-    if (o->batch / o->micro_batch % o->ranks != 0)
-        RAISE(FATHOM_USAGE,
-              "--batch %lld is %lld micro-batches of %lld, which --ranks %lld cannot share equally",
-              (long long)o->batch, (long long)(o->batch / o->micro_batch),
-              (long long)o->micro_batch, (long long)o->ranks);
+    TRY(check_ranks(o, err));
     if (o->batch_from > o->batch || (o->batch_from > 0) != (o->ramp_tokens > 0))
         RAISE(FATHOM_USAGE,
               "--batch-from %lld, --batch %lld and --ramp-tokens %lld: a ramp goes up and has a "
@@ -219,6 +251,7 @@ struct trainer_options pretrain_trainer_options(const struct pretrain_options *o
         .optimizer = {o->beta1, o->beta2, o->eps, o->decay, o->clip, o->moments == 1},
         .recompute = (enum recompute)o->recompute,
         .divides_experts = o->expert_parallel,
+        .stages = (int)o->pipeline_stages,
         .balance_alpha = o->balance_alpha,
         .balances_routed = o->balance_counts == 1,
         .micro_sequences = o->micro_batch,

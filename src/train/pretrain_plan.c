@@ -36,8 +36,10 @@ static fathom_status measure_trainers(const struct pretrain_options *options,
         struct comm place = {.rank = rank, .size = (int)options->ranks};
         struct trainer_options placed = *trainer;
         struct trainer_bytes bytes;
+        struct model stage = *model;
         placed.comm = &place;
-        TRY(trainer_measure(&bytes, model, &placed, err));
+        TRY(pretrain_stage(&stage.stage, options, rank, model, err));
+        TRY(trainer_measure(&bytes, &stage, &placed, err));
         *moments += bytes.moments;
         *total += trainer_bytes_total(&bytes);
     }
@@ -106,6 +108,22 @@ static void print_parameters(const struct model *model, FILE *out) {
     if (c->mtp_modules > 0)
         fprintf(out, "MTP modules       %lld with %s parameters of their own\n",
                 (long long)c->mtp_modules, format_count(mtp, (double)sizes.mtp_total));
+}
+
+/* The layers of every stage, from the first. */
+static fathom_status print_stages(const struct pretrain_options *o, const struct model *model,
+                                  FILE *out, struct error *err) {
+    if (o->pipeline_stages == 1) return FATHOM_OK;
+    fputs("pipeline          layers", out);
+    for (int64_t i = 0; i < o->pipeline_stages; i++) {
+        struct stage stage;
+        TRY(pretrain_stage(&stage, o, (int)(i * pretrain_replicas(o)), model, err));
+        fprintf(out, "%s %lld", i > 0 ? "," : "", (long long)stage.begin);
+        if (stage.end > stage.begin + 1) fprintf(out, "-%lld", (long long)stage.end - 1);
+    }
+    fprintf(out, "; %lld micro-batches in a step of each\n",
+            (long long)(o->batch / o->micro_batch / pretrain_replicas(o)));
+    return FATHOM_OK;
 }
 
 static fathom_status print_memory(const struct pretrain_options *o, const struct model *model,
@@ -191,7 +209,8 @@ fathom_status pretrain_plan(const struct pretrain_options *o, struct device *dev
     fprintf(out, "options           %s\n", text_data(&options));
     text_free(&options);
     print_parameters(model, out);
-    fathom_status status = print_data(o, model, out, err);
+    fathom_status status = print_stages(o, model, out, err);
+    if (status == FATHOM_OK) status = print_data(o, model, out, err);
     if (status == FATHOM_OK) status = print_memory(o, model, out, err);
     if (status == FATHOM_OK) print_speed(o, model, device, out);
     model_free(model);

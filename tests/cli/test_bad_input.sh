@@ -95,6 +95,10 @@ refuses "a micro-batch that does not divide" 2 'does not divide' "${pretrain[@]}
     --out new --batch 4 --micro-batch 3
 refuses "ranks that cannot share a batch" 2 'ranks 3 cannot share' "${pretrain[@]}" --model init \
     --out new --batch 4 --ranks 3
+refuses "ranks that form no pipelines" 2 'ranks 3 cannot form pipelines' "${pretrain[@]}" --model init \
+    --out new --batch 4 --ranks 3 --pipeline-stages 2
+refuses "more stages than layers" 2 'needs as many layers' "${pretrain[@]}" --model init \
+    --out new --batch 4 --ranks 32 --pipeline-stages 32
 refuses "ranks without data" 1 'missing' "${pretrain[@]}" --model init --out new --batch 4 --ranks 2 \
     --data missing
 refuses "a ramp that goes down" 2 'a ramp goes up' "${pretrain[@]}" --model init --out new \

@@ -18,7 +18,7 @@ needs "init" init --config quickstart --tokenizer tok --out init
 measure() { # NAME OPTION...
     local name=$1 predicted measured
     shift
-    local options=(--model init --data shards --out "run-$name" --batch 4 --micro-batch 4
+    local options=(--model init --data shards --out "run-$name" --batch "${batch:-4}" --micro-batch 4
         --steps 2 --warmup 1 "$@")
     works "the plan of $name" pretrain "${options[@]}" --dry-run
     predicted=$(sed -nE 's/^peak memory .*\(([0-9]+) bytes\)$/\1/p' "$out")
@@ -34,6 +34,7 @@ measure "selective" --recompute selective
 measure "layer" --recompute layer
 measure "average" --ema 0.99
 measure "fp8" --precision fp8 --moments bf16
+batch=8 measure "pipeline" --ranks 2 --pipeline-stages 2 # both its micro-batches are in flight
 
 # A budget between what all and no recomputed layers take.
 peak() { sed -nE 's/^peak memory .*\(([0-9]+) bytes\)$/\1/p' "$out"; }

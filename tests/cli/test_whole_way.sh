@@ -26,6 +26,12 @@ check "no temporary file is left" test -z "$(find . -name '*.tmp-*')"
 works "pretrain --ranks" pretrain --model init --data shards --out ranks "${small[@]}" --steps 4 \
     --ranks 2 --threads 2
 check "rank 0 tells of every step" test "$(wc -l <ranks/metrics.jsonl)" -eq 4
+works "pretrain --pipeline-stages" pretrain --model init --data shards --out piped "${small[@]}" \
+    --steps 4 --ranks 2 --pipeline-stages 2 --threads 2
+check "the first stage tells of every step" test "$(wc -l <piped/metrics.jsonl)" -eq 4
+works "pretrain --pipeline-stages --dry-run" pretrain --model init --data shards --out planned \
+    "${small[@]}" --ranks 2 --pipeline-stages 2 --dry-run
+check "dry run tells the stages" says "$out" '^pipeline  *layers 0.*; 2 micro-batches in a step'
 
 works "data build for a mixture" data build --tokenizer tok --heldout 0.1 --out more corpus.jsonl
 works "pretrain on a mixture, with samples" pretrain --model init --data mix:shards=3,more=1 \

@@ -10,6 +10,17 @@
 enum { STEPS = 6 };
 static struct error err;
 
+/* Ranks, and the stages of a pipeline that they form. */
+struct layout {
+    int64_t ranks, stages;
+};
+static void lay_out(struct world *w, struct layout layout) {
+    w->options.ranks = layout.ranks;
+    w->options.pipeline_stages = layout.stages;
+    harness_context("%d ranks, %d stages", (int)layout.ranks, (int)layout.stages);
+    CHECK_OK(pretrain_check(&w->options, &err), &err);
+}
+
 static void open_world(struct world *w, int64_t ranks) {
     world_open(w, 1);
     w->options.batch = 8;
@@ -49,16 +60,15 @@ static void take_metrics(struct metrics_log *log, const struct world *w) {
 static void remove_run(const struct world *w) { CHECK_OK(path_remove(w->out, &err), &err); }
 
 static void ranks_leave_what_one_leaves(void) {
-    static const int64_t sizes[] = {1, 2, 4};
+    static const struct layout layouts[] = {{1, 1}, {2, 1}, {4, 1}, {2, 2}, {4, 2}};
     struct world w;
     struct metrics_log one = {0}, many = {0};
     open_world(&w, 1);
     CHECK_OK(pretrain_run(&w.options, w.device, &err), &err);
     take_metrics(&one, &w);
-    for (int i = 0; i < 3; i++) {
-        harness_context("%d ranks", (int)sizes[i]);
+    for (int i = 0; i < 5; i++) {
         remove_run(&w);
-        w.options.ranks = sizes[i];
+        lay_out(&w, layouts[i]);
         CHECK_OK(run(&w), &err);
         take_metrics(&many, &w);
         check_alike(&many, &one);
@@ -68,30 +78,44 @@ static void ranks_leave_what_one_leaves(void) {
     world_close(&w);
 }
 
-/* Two ranks, cut after step 2, then: the same bits on two again, the same numbers on one and four.
- */
-static void a_run_goes_on_with_another_number_of_ranks(void) {
-    static const int64_t sizes[] = {2, 1, 4};
+/* A run as `first` says, cut after step 2, then: the same bits in the same layout again, the same
+ * numbers in others. */
+static void check_goes_on(struct layout first, const struct layout *layouts, int count) {
     struct world w;
     struct metrics_log whole = {0}, resumed = {0};
-    open_world(&w, 2);
+    open_world(&w, 1);
+    w.options.ema = 0.9;
+    lay_out(&w, first);
     CHECK_OK(run(&w), &err);
     take_metrics(&whole, &w);
     const uint64_t state = hash_of(w.out, "step-00000006/state/state.safetensors");
+    const uint64_t ema = hash_of(w.out, "ema/model.safetensors");
     w.options.resume = true;
-    for (int i = 0; i < 3; i++) {
-        harness_context("%d ranks", (int)sizes[i]);
+    for (int i = 0; i < count; i++) {
         remove_step(&w, 6);
         remove_step(&w, 4);
-        w.options.ranks = sizes[i];
+        lay_out(&w, layouts[i]);
         CHECK_OK(run(&w), &err);
         take_metrics(&resumed, &w);
         check_alike(&resumed, &whole);
         metrics_log_free(&resumed);
-        if (sizes[i] == 2) CHECK(hash_of(w.out, "step-00000006/state/state.safetensors") == state);
+        if (layouts[i].ranks != first.ranks || layouts[i].stages != first.stages) continue;
+        CHECK(hash_of(w.out, "step-00000006/state/state.safetensors") == state);
+        CHECK(hash_of(w.out, "ema/model.safetensors") == ema);
     }
     metrics_log_free(&whole);
-    world_close(&w);
+    world_remove(&w);
+}
+
+static void a_run_goes_on_with_another_number_of_ranks(void) {
+    static const struct layout layouts[] = {{2, 1}, {1, 1}, {4, 1}, {2, 2}};
+    check_goes_on(layouts[0], layouts, 4);
+}
+
+static void a_pipeline_goes_on_with_other_ranks(void) {
+    static const struct layout layouts[] = {{2, 2}, {1, 1}, {4, 2}, {4, 1}};
+    check_goes_on(layouts[0], layouts, 4);
+    check_goes_on(layouts[2], layouts, 4);
 }
 
 static void ranks_that_divide_the_experts_leave_the_same(void) {
@@ -125,19 +149,23 @@ static void a_ramp_is_the_same_for_any_number_of_ranks(void) {
     CHECK_OK(run(&w), &err);
     take_metrics(&one, &w);
     CHECK(one.rows[0].tokens == 24);
-    remove_run(&w);
-    w.options.ranks = 4;
-    CHECK_OK(run(&w), &err);
-    take_metrics(&many, &w);
-    check_alike(&many, &one);
+    static const struct layout layouts[] = {{4, 1}, {4, 2}};
+    for (int i = 0; i < 2; i++) {
+        remove_run(&w);
+        lay_out(&w, layouts[i]);
+        CHECK_OK(run(&w), &err);
+        take_metrics(&many, &w);
+        check_alike(&many, &one);
+        metrics_log_free(&many);
+    }
     metrics_log_free(&one);
-    metrics_log_free(&many);
     world_close(&w);
 }
 
 static void an_interrupt_stops_all_ranks_at_one_step(void) {
     struct world w;
     open_world(&w, 4);
+    w.options.pipeline_stages = 2;
     interrupt_install();
     CHECK(raise(SIGTERM) == 0);
     CHECK_STATUS(run(&w), FATHOM_INTERRUPTED);
@@ -161,9 +189,10 @@ static void a_damaged_checkpoint_is_passed_over_by_all_ranks(void) {
     world_close(&w);
 }
 
-static void what_one_rank_finds_ends_all(void) {
+static void check_what_one_rank_finds(struct layout layout) {
     struct world w;
-    open_world(&w, 4);
+    open_world(&w, 1);
+    lay_out(&w, layout);
     CHECK_OK(run(&w), &err);
     CHECK_STATUS(run(&w), FATHOM_EXISTS);
     CHECK_HAS(err.text, "already");
@@ -175,7 +204,12 @@ static void what_one_rank_finds_ends_all(void) {
     for (int step = 2; step <= STEPS; step += 2) remove_step(&w, step);
     CHECK_STATUS(run(&w), FATHOM_BAD_INPUT);
     CHECK_HAS(err.text, "no checkpoint");
-    world_close(&w);
+    world_remove(&w);
+}
+
+static void what_one_rank_finds_ends_all(void) {
+    check_what_one_rank_finds((struct layout){4, 1});
+    check_what_one_rank_finds((struct layout){4, 2});
 }
 
 static void a_batch_that_ranks_cannot_share_is_refused(void) {
@@ -184,6 +218,49 @@ static void a_batch_that_ranks_cannot_share_is_refused(void) {
     w.options.ranks = 3;
     CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
     CHECK_STR(err.text, "--batch 8 is 4 micro-batches of 2, which --ranks 3 cannot share equally");
+    w.options.ranks = 6;
+    w.options.pipeline_stages = 2;
+    CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
+    CHECK_STR(err.text,
+              "--batch 8 is 4 micro-batches of 2, which 3 pipelines cannot share equally");
+    world_close(&w);
+}
+
+static void pipelines_that_cannot_be_are_refused(void) {
+    struct world w;
+    open_world(&w, 4);
+    w.options.pipeline_stages = 3;
+    CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "--ranks 4 cannot form pipelines of --pipeline-stages 3");
+    w.options.pipeline_stages = 2;
+    w.options.expert_parallel = true;
+    CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "--expert-parallel and --pipeline-stages 2 do not go together");
+    w.options.expert_parallel = false;
+    lay_out(&w, (struct layout){4, 4});
+    CHECK_STATUS(run(&w), FATHOM_USAGE);
+    CHECK_HAS(err.text, "4 stages needs as many layers, and the model has 2");
+    CHECK(!path_exists(w.out));
+    world_close(&w);
+}
+
+/* Held-out losses pass through all stages, at a number of sequences that they cannot share. */
+static void a_pipeline_measures_what_one_rank_does(void) {
+    struct world w;
+    struct metrics_log one = {0}, many = {0};
+    open_world(&w, 1);
+    w.options.heldout_every = 1;
+    w.options.heldout_sequences = 7;
+    CHECK_OK(run(&w), &err);
+    take_metrics(&one, &w);
+    remove_run(&w);
+    lay_out(&w, (struct layout){4, 2});
+    CHECK_OK(run(&w), &err);
+    take_metrics(&many, &w);
+    CHECK(!isnan(one.rows[0].heldout));
+    check_alike(&many, &one);
+    metrics_log_free(&one);
+    metrics_log_free(&many);
     world_close(&w);
 }
 
@@ -208,12 +285,15 @@ static void the_plan_counts_all_ranks(void) {
 static const struct test tests[] = {
     TEST(ranks_leave_what_one_leaves),
     TEST(a_run_goes_on_with_another_number_of_ranks),
+    TEST(a_pipeline_goes_on_with_other_ranks),
+    TEST(a_pipeline_measures_what_one_rank_does),
     TEST(ranks_that_divide_the_experts_leave_the_same),
     TEST(a_ramp_is_the_same_for_any_number_of_ranks),
     TEST(an_interrupt_stops_all_ranks_at_one_step),
     TEST(a_damaged_checkpoint_is_passed_over_by_all_ranks),
     TEST(what_one_rank_finds_ends_all),
     TEST(a_batch_that_ranks_cannot_share_is_refused),
+    TEST(pipelines_that_cannot_be_are_refused),
     TEST(the_plan_counts_all_ranks),
 };
 HARNESS_MAIN(tests)
