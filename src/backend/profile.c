@@ -145,6 +145,12 @@ static struct work work_gate_bwd(const struct op_gate_bwd *op) {
 static struct work work_moe_plan(const struct op_moe_plan *op) {
     return (struct work){.bytes = 4.0 * (double)(op->tokens * op->active) * sizeof(int32_t)};
 }
+/* A slot's choice, score and outcome. */
+static struct work work_moe_drop(const struct op_moe_drop *op) {
+    const double slots = (double)(op->scores.rows * op->active);
+    return (struct work){.bytes =
+                             slots * (2 * sizeof(int32_t) + (double)dtype_size(op->scores.dtype))};
+}
 static struct work work_moe_combine(const struct op_moe_combine *op) {
     struct tensor rows = op->rows;
     rows.rows = op->y.rows * op->active;

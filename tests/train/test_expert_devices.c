@@ -111,6 +111,19 @@ static void a_run_with_v2s_losses_and_dropping_trains(void) {
     world_close(&w);
 }
 
+/* A V3 model with an MTP module, whose router bias stands still: one MoE layer of 12 tokens and one
+ * of 11. */
+static void mtp_modules_drop_too(void) {
+    struct world w;
+    world_open(&w, 2);
+    take_v2_recipe(&w.options);
+    w.options.bias_speed = 0;
+    const struct totals sum = run_totals(&w);
+    CHECK_EQ(sum.routed, 6 * 4 * (12 + 11) * ACTIVE);
+    CHECK(sum.dropped > 0);
+    world_close(&w);
+}
+
 /* Each loss is counted: the metrics' balance loss is the sum of the three. */
 static void the_balance_loss_is_the_sum_of_its_levels(void) {
     struct world w;
@@ -338,6 +351,7 @@ static void combinations_that_do_not_fit_are_refused(void) {
 
 static const struct test tests[] = {
     TEST(a_run_with_v2s_losses_and_dropping_trains),
+    TEST(mtp_modules_drop_too),
     TEST(the_balance_loss_is_the_sum_of_its_levels),
     TEST(a_run_that_drops_resumes_with_the_same_bits),
     TEST(layers_computed_again_drop_the_same),

@@ -6,15 +6,29 @@
 
 enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS };
 
+/* Experts [first, end) of a device. */
+struct experts {
+    int64_t first, end;
+};
+
+static struct experts experts_of(const struct op_moe_drop *op, int64_t device) {
+    const int64_t size = op->scores.cols / op->devices;
+    return (struct experts){device * size, (device + 1) * size};
+}
+
+static bool has_slot(const struct op_moe_drop *op, struct experts experts, int64_t slot) {
+    return op->idx[slot] >= experts.first && op->idx[slot] < experts.end;
+}
+
 /* The slots of one device that may be dropped, in slot order. */
 struct slot_walk {
     const struct op_moe_drop *op;
-    int64_t device, experts; /* experts: of a device */
+    struct experts experts;
     int64_t span, slot;
 };
 
 static struct slot_walk walk_device(const struct op_moe_drop *op, int64_t device) {
-    return (struct slot_walk){op, device, op->scores.cols / op->devices, 0, 0};
+    return (struct slot_walk){.op = op, .experts = experts_of(op, device)};
 }
 
 static bool keeps_all(const struct op_moe_drop *op, int64_t span) {
@@ -31,7 +45,7 @@ static int64_t walk_next(struct slot_walk *walk) {
         if (walk->slot < span->row * op->active) walk->slot = span->row * op->active;
         while (walk->slot < end) {
             const int64_t slot = walk->slot++;
-            if (op->idx[slot] / walk->experts == walk->device) return slot;
+            if (has_slot(op, walk->experts, slot)) return slot;
         }
     }
     return -1;
@@ -46,13 +60,13 @@ static uint32_t affinity_key(const struct op_moe_drop *op, int64_t slot) {
 
 /* Slots of the device in sequences that keep all of theirs. */
 static int64_t count_exempt(const struct op_moe_drop *op, int64_t device) {
-    const int64_t size = op->scores.cols / op->devices;
+    const struct experts experts = experts_of(op, device);
     int64_t count = 0;
     for (int64_t n = 0; n < op->span_count; n++) {
         const int64_t first = op->spans[n].row * op->active;
         if (!keeps_all(op, n)) continue;
         for (int64_t slot = first; slot < first + op->spans[n].count * op->active; slot++)
-            count += op->idx[slot] / size == device;
+            count += has_slot(op, experts, slot);
     }
     return count;
 }
