@@ -11,7 +11,8 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-allocator_may_return_null=1:detect_stack_use
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 # A test's process leaves by _exit, past the report at exit: so stop at the first race.
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:allocator_may_return_null=1}
-threaded=(test_pool test_op_determinism test_model_determinism test_session test_pretrain)
+threaded=(test_pool test_op_determinism test_model_determinism test_session test_pretrain test_loopback
+    test_ranks test_pretrain_ranks)
 
 step "build clang" tools/build.sh clang
 step "format, clang-tidy, layers, lengths" tools/lint.sh build/clang
