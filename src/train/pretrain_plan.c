@@ -9,7 +9,7 @@
 #include "train/expert_devices.h"
 #include "train/mixture.h"
 
-/* Share of the multiply-add peak that whole steps reach here (docs/training.md has measurements);
+/* Share of the multiply-add peak that whole steps reach here (docs/performance.md has measurements);
  * only for the estimate of time. */
 static const double expected_share = 0.55;
 

@@ -64,6 +64,7 @@ static void check_capacity(const char *golden, double factor) {
         for (int64_t e = 0; e < c->experts; e++) loads += f.model->loads[layer][e];
         CHECK_EQ(loads, all);
         CHECK_EQ(moe_of(&f, layer)->plan.rows, all);
+        CHECK_EQ(moe_of(&f, layer)->plan.slots, all);
         CHECK(all < slots);
     }
     fixture_close(&f);
