@@ -1,8 +1,10 @@
 /* DeepSeekMoE (V3 report 2.1.2): K of E routed experts for each token, and shared experts for all.
  *
  *   s = sigmoid or softmax(xn W_r^T);  idx = the chosen K (bias and groups count here only)
- *   w = s[idx], renormalised and scaled; a slot that its device drops (V2 report 2.2.4) adds
- * nothing y = x + sum_k w_k E_idx_k(xn) + E_shared(xn),   E(x) = (silu(x W_g^T) * (x W_u^T)) W_d^T
+ *   w = s[idx], renormalised and scaled
+ *   y = x + sum_k w_k E_idx_k(xn) + E_shared(xn),   E(x) = (silu(x W_g^T) * (x W_u^T)) W_d^T
+ *
+ * A slot k that its device drops (V2 report 2.2.4) is left out of the sum.
  *
  * Backward. With z = silu(g)*u of a routed row, y_row = w * (z W_d^T), so from dz' = dy W_d
  * (without w): dw = dz' . z and dz = w * dz'. The experts' outputs are therefore never needed

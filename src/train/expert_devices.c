@@ -41,6 +41,8 @@ fathom_status expert_devices_of(struct expert_devices *devices, const struct pre
                                 const struct model_config *c, struct error *err) {
     const struct gate_shape *gate = &c->gate;
     *devices = (struct expert_devices){0};
+    if (o->balance_counts == 1 && c->experts == 0)
+        RAISE(FATHOM_USAGE, "--balance-counts routed: the model has no routed experts");
     if (!wants_devices(o)) return FATHOM_OK;
     TRY(check_count(o, c, err));
     if (o->capacity_factor > 0 && gate->method == GATE_NOAUX_TC && o->bias_speed > 0)

@@ -328,7 +328,9 @@ static void devices_without_groups_must_be_said_and_divide_the_experts(void) {
     CHECK_OK(expert_devices_of(&devices, &o, &config, &err), &err);
     CHECK_EQ(devices.reach, ACTIVE);
     config.experts = 0;
-    expect_refusal(&o, &config, "no routed experts");
+    expect_refusal(&o, &config, "--capacity-factor 1: the model has no routed experts");
+    o = (struct pretrain_options){.balance_counts = 1};
+    expect_refusal(&o, &config, "--balance-counts routed: the model has no routed experts");
 }
 
 static void combinations_that_do_not_fit_are_refused(void) {
