@@ -83,7 +83,8 @@ void options_help(const struct option_table *table, struct text *out);
 void options_to_json(const struct option_table *table, const void *values, bool recorded_only,
                      struct text *out);
 /* Names in a recorded object whose value differs from `values`, "name: was X, is Y" joined by "; ".
- * Empty when equal. */
+ * Empty when equal. An option that the record does not name is newer than it: it was at its
+ * default, which leaves a run as it was before there was the option. */
 fathom_status options_compare_json(const struct option_table *table, const void *values,
                                    const json_node *recorded, struct text *differences,
                                    struct error *err);

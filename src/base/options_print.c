@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/options.h"
 
 static const void *field(const struct option *option, const void *values) {
@@ -121,9 +122,19 @@ static bool is_same(const struct option *option, const void *values, const json_
     return strcmp(text_data(was), text_data(is)) == 0;
 }
 
-fathom_status options_compare_json(const struct option_table *table, const void *values,
-                                   const json_node *recorded, struct text *differences,
-                                   struct error *err) {
+/* Bytes of a struct that holds every option of the table. */
+static size_t values_size(const struct option_table *table) {
+    size_t size = 0;
+    for (size_t i = 0; i < table->count; i++)
+        if (table->options[i].offset + sizeof(uint64_t) > size)
+            size = table->options[i].offset + sizeof(uint64_t);
+    return size;
+}
+
+/* `defaults` stand in for what the record does not name. */
+static fathom_status compare(const struct option_table *table, const void *values,
+                             const void *defaults, const json_node *recorded,
+                             struct text *differences, struct error *err) {
     struct text was = {0}, is = {0};
     for (size_t i = 0; i < table->count; i++) {
         const struct option *option = &table->options[i];
@@ -131,7 +142,10 @@ fathom_status options_compare_json(const struct option_table *table, const void 
         const json_node *node = json_member(recorded, option->name);
         text_clear(&was);
         text_clear(&is);
-        put_node(&was, node);
+        if (node)
+            put_node(&was, node);
+        else
+            put_value(&was, option, defaults);
         put_value(&is, option, values);
         if (!is_same(option, values, node, &was, &is))
             text_printf(differences, "%s%s: was %s, is %s", differences->size ? "; " : "",
@@ -142,6 +156,18 @@ fathom_status options_compare_json(const struct option_table *table, const void 
     if (status == FATHOM_OK) status = text_check(differences, err);
     text_free(&was);
     text_free(&is);
+    return status;
+}
+
+fathom_status options_compare_json(const struct option_table *table, const void *values,
+                                   const json_node *recorded, struct text *differences,
+                                   struct error *err) {
+    void *defaults = NULL;
+    TRY(mem_new(&defaults, values_size(table), 1, "the options", err));
+    fathom_status status = options_default(table, defaults, err);
+    if (status == FATHOM_OK) status = compare(table, values, defaults, recorded, differences, err);
+    options_free(table, defaults);
+    mem_free(defaults);
     return status;
 }
 

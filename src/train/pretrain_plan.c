@@ -9,8 +9,8 @@
 #include "train/expert_devices.h"
 #include "train/mixture.h"
 
-/* Share of the multiply-add peak that whole steps reach here (docs/performance.md has measurements);
- * only for the estimate of time. */
+/* Share of the multiply-add peak that whole steps reach here (docs/performance.md has
+ * measurements); only for the estimate of time. */
 static const double expected_share = 0.55;
 
 /* How far a run's memory may lie above its plan (tests/cli/test_memory.sh). */

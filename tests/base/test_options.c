@@ -405,9 +405,22 @@ static void differences_from_a_record_are_listed(void) {
     CHECK_OK(json_parse(&root, "{\"steps\": \"6\", \"learning-rate\": 1}", 34, "r", &err), &err);
     CHECK_OK(parse_line("--steps 6 --learning-rate 1"), &err);
     CHECK_OK(options_compare_json(&table, &values, root, &differences, &err), &err);
-    CHECK_STR(text_data(&differences),
-              "steps: was \"6\", is 6; seed: was null, is 0; name: was null, "
-              "is \"run\"; dtype: was null, is \"bf16\"");
+    CHECK_STR(text_data(&differences), "steps: was \"6\", is 6");
+    json_free(root);
+    text_free(&differences);
+}
+
+/* A run of before there was an option goes on, as long as the option is at its default. */
+static void what_a_record_lacks_was_at_its_default(void) {
+    struct text differences = {0};
+    json_node *root = NULL;
+    CHECK_OK(json_parse(&root, "{\"steps\": 6, \"learning-rate\": 1}", 32, "r", &err), &err);
+    CHECK_OK(parse_line("--steps 6 --learning-rate 1"), &err);
+    CHECK_OK(options_compare_json(&table, &values, root, &differences, &err), &err);
+    CHECK_STR(text_data(&differences), "");
+    CHECK_OK(parse_line("--steps 6 --learning-rate 1 --seed 7 --dtype f32"), &err);
+    CHECK_OK(options_compare_json(&table, &values, root, &differences, &err), &err);
+    CHECK_STR(text_data(&differences), "seed: was 0, is 7; dtype: was \"bf16\", is \"f32\"");
     json_free(root);
     text_free(&differences);
 }
@@ -453,6 +466,7 @@ static const struct test tests[] = {
     TEST(help_shows_every_option),
     TEST(a_record_holds_what_changes_the_result),
     TEST(differences_from_a_record_are_listed),
+    TEST(what_a_record_lacks_was_at_its_default),
     TEST(completion_lists_words_and_negations),
     TEST(the_man_page_escapes_what_roff_would_eat),
 };
