@@ -5,7 +5,7 @@
 #                 table below says it must not know; equals are siblings and do not see each other.
 #                 cpu/ and cuda/ are seen by nobody: src/drivers.c alone names every backend.
 #   programs/     layers 4 and up, base/ and view/, and what those layers' interfaces show:
-#                 num/dtype.h, backend/device.h, format/, text/.
+#                 num/dtype.h, backend/device.h, backend/profile.h, format/, text/.
 #   examples/     include/fathom only.
 #   libraries     each behind the files that wrap it, listed in `wrappers` below.
 # A name without a directory means the including file's own directory, or, when it ends in .inc, what
@@ -35,7 +35,7 @@ wrong_includes() {
     function check_program(target, name) {
         if (target in number && number[target] >= 4) return
         if (target ~ /^(base|view|format|text)$/) return
-        if (name == "num/dtype.h" || name == "backend/device.h") return
+        if (name == "num/dtype.h" || name ~ /^backend\/(device|profile)\.h$/) return
         fail("programs/ may not include " name)
     }
     function check_library(name,    i) {
