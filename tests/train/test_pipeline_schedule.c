@@ -95,8 +95,9 @@ static void the_lists_are_those_of_the_paper(void) {
         char text[64] = "";
         for (int64_t i = 0; i < l.of[s].count; i++) {
             const struct pipeline_action a = l.of[s].actions[i];
-            const char word[] = {"FB"[a.kind], (char)('0' + a.micro_batch), ' ', 0};
-            strcat(text, word);
+            text[3 * i] = "FB"[a.kind];
+            text[3 * i + 1] = (char)('0' + a.micro_batch);
+            text[3 * i + 2] = ' ';
         }
         CHECK_STR(text, expected[s]);
         pipeline_schedule_free(&l.of[s]);

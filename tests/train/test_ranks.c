@@ -123,8 +123,8 @@ static fathom_status accumulate(struct rank *r, int64_t step, struct error *err)
         return trainer_accumulate_all(
             r->trainer, &(struct micro_batches){read_micro_batch, &reader, share.count}, err);
     for (int64_t i = 0; i < share.count; i++) {
-        const struct sequence *sequences;
-        int64_t count;
+        const struct sequence *sequences = NULL;
+        int64_t count = 0;
         TRY(read_micro_batch(&reader, i, &sequences, &count, err));
         TRY(trainer_accumulate(r->trainer, sequences, count, err));
     }
@@ -428,13 +428,16 @@ static void a_gradient_that_is_not_finite_is_named_on_every_stage(void) {
     struct trial one = piped(unshared_json, 0);
     one.bad_at = 5;
     CHECK_STATUS(run_trial(&one, 0, &err), FATHOM_NOT_FINITE);
+    const char *name = strstr(one.texts[0], "the gradient of model.");
+    CHECK(name);
     for (int i = 0; i < LAYOUTS; i++) {
         struct trial many = piped(unshared_json, layouts[i].stages);
         many.bad_at = 5;
         CHECK_STATUS(run_trial(&many, layouts[i].ranks, &err), FATHOM_NOT_FINITE);
         for (int rank = 0; rank < layouts[i].ranks; rank++) {
             CHECK_STATUS(many.outcomes[rank], FATHOM_NOT_FINITE);
-            CHECK_STR(many.texts[rank], one.texts[0]);
+            CHECK_STR(many.texts[rank], many.texts[0]);
+            CHECK_HAS(many.texts[rank], name);
             CHECK(many.weights[rank] == one.weights[0]);
         }
     }
