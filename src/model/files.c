@@ -108,10 +108,10 @@ struct file_tensor {
 typedef fathom_status file_tensor_fn(void *arg, const struct file_tensor *tensor,
                                      struct error *err);
 
-static fathom_status each_shared_copy(const struct model *model, int64_t layer, file_tensor_fn *fn,
-                                      void *arg, struct error *err) {
-    const struct param *embedding = param_find(&model->params, TENSOR_EMBEDDING, -1, -1);
-    const struct param *head = param_find(&model->params, TENSOR_HEAD, -1, -1);
+static fathom_status each_shared_copy(const struct param_list *params, int64_t layer,
+                                      file_tensor_fn *fn, void *arg, struct error *err) {
+    const struct param *embedding = param_find(params, TENSOR_EMBEDDING, -1, -1);
+    const struct param *head = param_find(params, TENSOR_HEAD, -1, -1);
     struct file_tensor copy = {.param = embedding};
     snprintf(copy.name, sizeof copy.name, "model.layers.%lld.embed_tokens.weight",
              (long long)layer);
@@ -123,23 +123,23 @@ static fathom_status each_shared_copy(const struct model *model, int64_t layer, 
 }
 
 /* Calls fn for every tensor of the file, in the file's order. */
-static fathom_status each_file_tensor(const struct model *model, file_tensor_fn *fn, void *arg,
-                                      struct error *err) {
-    for (int64_t i = 0; i < model->params.count; i++) {
-        struct file_tensor tensor = {.param = &model->params.items[i]};
+static fathom_status each_file_tensor(const struct weight_source *source, file_tensor_fn *fn,
+                                      void *arg, struct error *err) {
+    const struct model_config *c = source->config;
+    for (int64_t i = 0; i < source->params->count; i++) {
+        struct file_tensor tensor = {.param = &source->params->items[i]};
         param_name(tensor.param, tensor.name);
         TRY(fn(arg, &tensor, err));
     }
-    for (int64_t k = 0; k < model->config.mtp_modules; k++)
-        TRY(each_shared_copy(model, model->config.layers + k, fn, arg, err));
+    for (int64_t k = 0; k < c->mtp_modules; k++)
+        TRY(each_shared_copy(source->params, c->layers + k, fn, arg, err));
     return FATHOM_OK;
 }
 
 struct save {
-    const struct model *model;
+    const struct weight_source *source;
     struct safetensors_writer *writer;
     struct copy_chunk *chunk;
-    struct stream stream;
 };
 
 static fathom_status save_declare(void *arg, const struct file_tensor *tensor, struct error *err) {
@@ -154,28 +154,26 @@ static fathom_status save_declare(void *arg, const struct file_tensor *tensor, s
 static fathom_status save_values(void *arg, const struct file_tensor *tensor, struct error *err) {
     struct save *save = arg;
     struct copy_chunk *chunk = save->chunk;
-    struct tensor w = model_weight(save->model, tensor->param);
-    size_t size = dtype_size(w.dtype);
-    for (int64_t at = 0; at < tensor_count(w); at += COPY_CHUNK) {
-        size_t count =
-            (size_t)(tensor_count(w) - at < COPY_CHUNK ? tensor_count(w) - at : COPY_CHUNK);
-        bool is_wide = w.dtype == DTYPE_F64;
-        stream_download(&save->stream, is_wide ? (void *)chunk->wide : (void *)chunk->values,
-                        (const char *)w.data + (size_t)at * size, count * size);
-        TRY(stream_check(&save->stream, err));
-        for (size_t i = 0; i < count && is_wide; i++) chunk->values[i] = (float)chunk->wide[i];
-        TRY(safetensors_writer_put(save->writer, tensor->name, chunk->values, count * sizeof(float),
-                                   err));
+    const struct weight_source *source = save->source;
+    const struct param *p = tensor->param;
+    const bool is_wide = source->dtype == DTYPE_F64 && p->group != GROUP_STATE;
+    for (int64_t at = 0; at < param_count(p); at += COPY_CHUNK) {
+        const int64_t left = param_count(p) - at, count = left < COPY_CHUNK ? left : COPY_CHUNK;
+        TRY(source->read(source->owner, p, at, count,
+                         is_wide ? (void *)chunk->wide : (void *)chunk->values, err));
+        for (int64_t i = 0; i < count && is_wide; i++) chunk->values[i] = (float)chunk->wide[i];
+        TRY(safetensors_writer_put(save->writer, tensor->name, chunk->values,
+                                   (size_t)count * sizeof(float), err));
     }
     return FATHOM_OK;
 }
 
-static fathom_status save_config(const struct model *model, const char *directory,
+static fathom_status save_config(const struct model_config *config, const char *directory,
                                  struct error *err) {
     char *path = NULL;
     struct file_writer *file = NULL;
     struct text text = {0};
-    config_write(&model->config, &text);
+    config_write(config, &text);
     fathom_status status = text_check(&text, err);
     if (status == FATHOM_OK) status = path_join(&path, directory, "config.json", err);
     if (status == FATHOM_OK) status = file_writer_open(&file, path, err);
@@ -190,16 +188,15 @@ static fathom_status save_config(const struct model *model, const char *director
 
 static fathom_status save_weights(struct save *save, const char *directory,
                                   uint64_t max_shard_bytes, struct error *err) {
-    TRY(each_file_tensor(save->model, save_declare, save, err));
+    TRY(each_file_tensor(save->source, save_declare, save, err));
     TRY(safetensors_writer_begin_directory(save->writer, directory, max_shard_bytes, err));
-    return each_file_tensor(save->model, save_values, save, err);
+    return each_file_tensor(save->source, save_values, save, err);
 }
 
-fathom_status model_save(const struct model *model, const char *directory, uint64_t max_shard_bytes,
-                         struct error *err) {
-    struct save save = {.model = model};
-    stream_init(&save.stream, model->device);
-    TRY(save_config(model, directory, err));
+fathom_status model_save_from(const struct weight_source *source, const char *directory,
+                              uint64_t max_shard_bytes, struct error *err) {
+    struct save save = {.source = source};
+    TRY(save_config(source->config, directory, err));
     TRY(MEM_NEW(&save.chunk, 1, "saving weights", err));
     fathom_status status = safetensors_writer_new(&save.writer, err);
     if (status == FATHOM_OK) status = save_weights(&save, directory, max_shard_bytes, err);
@@ -209,4 +206,35 @@ fathom_status model_save(const struct model *model, const char *directory, uint6
         safetensors_writer_abort(save.writer);
     mem_free(save.chunk);
     return status;
+}
+
+/* ---- a model that is here ---- */
+
+fathom_status model_read(const struct model *model, struct stream *stream, const struct param *p,
+                         int64_t first, int64_t count, void *to_host, struct error *err) {
+    const struct tensor w = model_weight(model, p);
+    const size_t size = dtype_size(w.dtype);
+    stream_download(stream, to_host, (const char *)w.data + (size_t)first * size,
+                    (size_t)count * size);
+    return stream_check(stream, err);
+}
+
+struct local {
+    const struct model *model;
+    struct stream stream;
+};
+
+static fathom_status read_local(void *owner, const struct param *p, int64_t first, int64_t count,
+                                void *to_host, struct error *err) {
+    struct local *local = owner;
+    return model_read(local->model, &local->stream, p, first, count, to_host, err);
+}
+
+fathom_status model_save(const struct model *model, const char *directory, uint64_t max_shard_bytes,
+                         struct error *err) {
+    struct local local = {.model = model};
+    const struct weight_source source = {&model->config, &model->params, model->device->compute,
+                                         read_local, &local};
+    stream_init(&local.stream, model->device);
+    return model_save_from(&source, directory, max_shard_bytes, err);
 }

@@ -152,7 +152,7 @@ static void place_router_bias(struct model *model) {
 static fathom_status model_fill(struct model *model, unsigned flags, struct error *err) {
     const struct model_config *c = &model->config;
     int64_t layers = config_all_layers(c);
-    TRY(param_list_new(&model->params, c, err));
+    TRY(param_list_new_stage(&model->params, c, model->stage, err));
     TRY(MEM_NEW(&model->layers, layers, "the model", err));
     TRY(MEM_NEW(&model->layer_grads, layers, "the model", err));
     TRY(MEM_NEW(&model->router_bias, layers, "the model", err));
@@ -175,12 +175,18 @@ static fathom_status model_fill(struct model *model, unsigned flags, struct erro
 
 fathom_status model_new(struct model **out, struct device *device,
                         const struct model_config *config, unsigned flags, struct error *err) {
+    return model_new_stage(out, device, config, stage_whole(config), flags, err);
+}
+
+fathom_status model_new_stage(struct model **out, struct device *device,
+                              const struct model_config *config, struct stage stage, unsigned flags,
+                              struct error *err) {
     struct model *model = NULL;
     *out = NULL;
     TRY(MEM_NEW(&model, 1, "the model", err));
     model->config = *config;
     model->device = device;
-    model->stage = stage_whole(config);
+    model->stage = stage;
     fathom_status status = model_fill(model, flags, err);
     if (status != FATHOM_OK)
         model_free(model);
@@ -247,7 +253,7 @@ fathom_status model_init(struct model *model, uint64_t seed, double std, struct 
     stream_init(&stream, model->device);
     for (int64_t i = 0; i < model->params.count; i++) {
         const struct param *p = &model->params.items[i];
-        const struct rng_key key = {seed, RNG_INIT, (uint64_t)i};
+        const struct rng_key key = {seed, RNG_INIT, (uint64_t)p->number};
         init_param(&stream, p, model_weight(model, p), key, std, chunk);
     }
     mem_free(chunk);

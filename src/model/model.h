@@ -10,7 +10,6 @@
 
 #include "backend/device.h"
 #include "model/config.h"
-#include "model/stage.h"
 #include "model/tensors.h"
 #include "ops/product.h"
 
@@ -50,7 +49,7 @@ struct model {
     struct model_config config;
     struct device *device;
     enum precision precision; /* of the layers' products, forward and backward; model_new: F32 */
-    struct stage stage;       /* the layers that training passes compute here; model_new: all */
+    struct stage stage;       /* the layers that are here and that training passes compute */
     struct param_list params;
     void *weights[GROUP_COUNT];        /* the compute copy, and GROUP_STATE as F32 */
     void *grads[GROUP_COUNT];          /* NULL without MODEL_GRADS, and for GROUP_STATE */
@@ -86,6 +85,12 @@ enum model_flags {
  * model_load, gradients and loads zero. */
 fathom_status model_new(struct model **out, struct device *device,
                         const struct model_config *config, unsigned flags, struct error *err);
+/* The same with a stage's parameters alone: for training passes, and only where what comes before
+ * and after is another rank's. Tensors of other stages are absent; loads are counted for all
+ * layers. */
+fathom_status model_new_stage(struct model **out, struct device *device,
+                              const struct model_config *config, struct stage stage, unsigned flags,
+                              struct error *err);
 void model_free(struct model *model); /* accepts NULL */
 
 /* Bytes that model_new takes on the device. */

@@ -43,16 +43,18 @@ static double least_limit(const double *costs, int64_t layers, int64_t stages, i
 }
 
 struct division {
-    double *costs;   /* [layers] */
-    int64_t *begins; /* [stages + 1] */
+    struct param_list list; /* of the whole model */
+    double *costs;          /* [layers] */
+    int64_t *begins;        /* [stages + 1] */
 };
 
-static fathom_status divide(struct division *d, int64_t stages, const struct param_list *list,
-                            const struct model_config *c, int64_t length, struct error *err) {
+static fathom_status divide(struct division *d, int64_t stages, const struct model_config *c,
+                            int64_t length, struct error *err) {
+    TRY(param_list_new(&d->list, c, err));
     TRY(MEM_NEW(&d->costs, c->layers, "the stages", err));
     TRY(MEM_NEW(&d->begins, stages + 1, "the stages", err));
     for (int64_t layer = 0; layer < c->layers; layer++)
-        d->costs[layer] = cost_of(list, c, length, layer);
+        d->costs[layer] = cost_of(&d->list, c, length, layer);
     const double limit = least_limit(d->costs, c->layers, stages, d->begins);
     divide_within(limit, d->costs, c->layers, stages, d->begins);
     d->begins[stages] = c->layers;
@@ -60,16 +62,16 @@ static fathom_status divide(struct division *d, int64_t stages, const struct par
 }
 
 fathom_status stage_divide(struct stage *stage, int64_t index, int64_t stages,
-                           const struct param_list *list, const struct model_config *c,
-                           int64_t length, struct error *err) {
+                           const struct model_config *c, int64_t length, struct error *err) {
     struct division d = {0};
     if (stages > c->layers)
         RAISE(FATHOM_USAGE,
               "a pipeline of %lld stages needs as many layers, and the model has %lld; MTP modules "
               "go with the last one",
               (long long)stages, (long long)c->layers);
-    fathom_status status = divide(&d, stages, list, c, length, err);
+    fathom_status status = divide(&d, stages, c, length, err);
     if (status == FATHOM_OK) *stage = (struct stage){d.begins[index], d.begins[index + 1]};
+    param_list_free(&d.list);
     mem_free(d.costs);
     mem_free(d.begins);
     return status;

@@ -7,7 +7,8 @@
 #ifndef MODEL_STAGE_H
 #define MODEL_STAGE_H
 
-#include "model/tensors.h"
+#include "base/status.h"
+#include "model/config.h"
 
 struct stage {
     int64_t begin, end; /* layers of the main model, at least one */
@@ -29,12 +30,16 @@ static inline int64_t stage_mtp_modules(struct stage stage, const struct model_c
     return stage_is_last(stage, c) ? c->mtp_modules : 0;
 }
 
+/* The last stage of several has a copy of the embedding where it reads it too. */
+static inline bool stage_has_copy(struct stage stage, const struct model_config *c) {
+    return !stage_is_first(stage) && stage_is_last(stage, c) && (c->mtp_modules > 0 || c->is_tied);
+}
+
 /* Stage `index` (from 0) of `stages`, which are divided by the FLOPs of training on sequences of
  * `length`: the costliest stage is as cheap as consecutive layers allow, and what is left over is
  * given to the last ones, as the first have the most micro-batches in flight. FATHOM_USAGE with
  * more stages than layers. */
 fathom_status stage_divide(struct stage *stage, int64_t index, int64_t stages,
-                           const struct param_list *list, const struct model_config *config,
-                           int64_t length, struct error *err);
+                           const struct model_config *config, int64_t length, struct error *err);
 
 #endif

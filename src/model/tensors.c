@@ -38,7 +38,8 @@ static bool tensor_shape(const struct model_config *c, enum tensor_id id, bool m
     return false;
 }
 
-static enum param_group group_of(enum tensor_id id) {
+static enum param_group group_of(enum tensor_id id, struct stage stage) {
+    if (id == TENSOR_EMBEDDING && !stage_is_first(stage)) return GROUP_COPY;
     if (specs[id].kind == KIND_ROUTER_BIAS) return GROUP_STATE;
     return specs[id].scope == SCOPE_EXPERT ? GROUP_EXPERT : GROUP_DENSE;
 }
@@ -46,19 +47,21 @@ static enum param_group group_of(enum tensor_id id) {
 /* Adds one tensor to the list (items may be NULL while counting). */
 static void list_add(struct param_list *list, enum tensor_id id, int64_t layer, int64_t expert,
                      int64_t rows, int64_t cols, bool is_stacked) {
-    enum param_group group = group_of(id);
+    enum param_group group = group_of(id, list->stage);
     int64_t *size = &list->group_size[group];
     if (!is_stacked) *size = (*size + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
     if (list->items)
         list->items[list->count] = (struct param){.id = id,
                                                   .kind = specs[id].kind,
                                                   .group = group,
+                                                  .number = list->whole_count,
                                                   .layer = layer,
                                                   .expert = expert,
                                                   .rows = rows,
                                                   .cols = cols,
                                                   .offset = *size};
     list->count++;
+    list->whole_count++;
     *size += rows * cols;
 }
 
@@ -93,10 +96,28 @@ static void list_add_layer(struct param_list *list, const struct model_config *c
     }
 }
 
+/* Whether the list's stage computes with a tensor outside of the layers. */
+static bool has_model_tensor(const struct param_list *list, const struct model_config *c,
+                             enum tensor_id id) {
+    if (id != TENSOR_EMBEDDING) return stage_is_last(list->stage, c);
+    return stage_is_first(list->stage) || stage_has_copy(list->stage, c);
+}
+
 static void list_add_model(struct param_list *list, const struct model_config *c,
                            enum tensor_id id) {
     int64_t rows, cols;
-    if (tensor_shape(c, id, false, &rows, &cols)) list_add(list, id, -1, -1, rows, cols, false);
+    if (!tensor_shape(c, id, false, &rows, &cols)) return;
+    if (has_model_tensor(list, c, id))
+        list_add(list, id, -1, -1, rows, cols, false);
+    else
+        list->whole_count++;
+}
+
+/* Counts the tensors of another stage's layer. */
+static void list_pass_layer(struct param_list *list, const struct model_config *c, int64_t layer) {
+    struct param_list passed = {.stage = list->stage};
+    list_add_layer(&passed, c, layer);
+    list->whole_count += passed.count;
 }
 
 /* A layer cannot take a sum from within its bound past int64. */
@@ -108,12 +129,16 @@ static bool is_bounded(const struct param_list *list) {
 
 static fathom_status list_fill(struct param_list *list, const struct model_config *c,
                                struct error *err) {
-    list->count = 0;
+    const struct stage stage = list->stage;
+    list->count = list->whole_count = 0;
     memset(list->group_size, 0, sizeof list->group_size);
     list_add_model(list, c, TENSOR_EMBEDDING);
     for (int64_t layer = 0; layer < config_all_layers(c); layer++) {
         if (list->layer_begin) list->layer_begin[layer] = list->count;
-        list_add_layer(list, c, layer);
+        if (layer >= stage.begin && layer < stage_layers_end(stage, c))
+            list_add_layer(list, c, layer);
+        else
+            list_pass_layer(list, c, layer);
         if (!is_bounded(list))
             RAISE(FATHOM_BAD_INPUT,
                   "the model is too large: its first %lld layers of %lld, with %lld experts each, "
@@ -132,7 +157,12 @@ static fathom_status list_fill(struct param_list *list, const struct model_confi
 
 fathom_status param_list_new(struct param_list *list, const struct model_config *config,
                              struct error *err) {
-    memset(list, 0, sizeof *list);
+    return param_list_new_stage(list, config, stage_whole(config), err);
+}
+
+fathom_status param_list_new_stage(struct param_list *list, const struct model_config *config,
+                                   struct stage stage, struct error *err) {
+    *list = (struct param_list){.stage = stage};
     fathom_status status = list_fill(list, config, err);
     if (status == FATHOM_OK)
         status = MEM_NEW(&list->items, list->count, "the list of parameters", err);
@@ -160,6 +190,26 @@ const struct param *param_find(const struct param_list *list, enum tensor_id id,
         if (p->id == id && p->layer == layer && p->expert == expert) return p;
     }
     return NULL;
+}
+
+const struct param *param_numbered(const struct param_list *list, int64_t number) {
+    int64_t low = 0, high = list->count;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (list->items[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const bool is_here = low < list->count && list->items[low].number == number;
+    return is_here ? &list->items[low] : NULL;
+}
+
+int64_t param_list_largest(const struct param_list *list) {
+    int64_t largest = 0;
+    for (int64_t i = 0; i < list->count; i++)
+        if (param_count(&list->items[i]) > largest) largest = param_count(&list->items[i]);
+    return largest;
 }
 
 void param_name(const struct param *p, char name[TENSOR_NAME_MAX]) {

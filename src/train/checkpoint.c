@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/files.h"
-#include "train/moments.h"
 
 /* Files that make a model directory complete beside config.json and the weights. */
 static const char *const carried_files[] = {"tokenizer.json", "tokenizer_config.json",
@@ -285,27 +284,20 @@ static void moment_name(const struct param *p, bool is_second, char name[TENSOR_
 }
 
 struct state_save {
-    const struct model *model;
-    const struct optimizer *optimizer;
-    const struct ema *ema; /* or NULL */
+    struct parts *parts;
     struct state_writer *writer;
-    struct stream stream;
     void *buffer; /* the largest tensor's bytes */
     uint64_t *hashes;
 };
 
-/* A tensor's bytes on the host, in s->buffer. */
-static fathom_status fetch(struct stream *stream, struct tensor from, void *buffer,
-                           struct error *err) {
-    stream_download(stream, buffer, from.data, (size_t)tensor_count(from) * dtype_size(from.dtype));
-    return stream_check(stream, err);
-}
-
 static fathom_status state_declare(struct state_save *s, struct error *err) {
-    const struct param_list *list = &s->model->params;
+    const struct trained *t = s->parts->trained;
+    const struct param_list *list = &s->parts->whole;
+    const enum dtype dtype =
+        optimizer_moment_dtype(&t->optimizer->options, t->model->device->compute);
     TRY(state_writer_declare(s->writer, weights_hash, DTYPE_U64, 1, &list->count, err));
-    if (s->ema) TRY(state_writer_declare(s->writer, ema_hash, DTYPE_U64, 1, &list->count, err));
-    const int64_t counts = 1 + s->optimizer->expert_count;
+    if (t->ema) TRY(state_writer_declare(s->writer, ema_hash, DTYPE_U64, 1, &list->count, err));
+    const int64_t counts = 1 + t->optimizer->expert_count;
     TRY(state_writer_declare(s->writer, adam_steps, DTYPE_I64, 1, &counts, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
@@ -314,61 +306,57 @@ static fathom_status state_declare(struct state_save *s, struct error *err) {
             const int64_t shape[] = {p->rows, p->cols};
             if (!param_is_trained(p)) continue;
             moment_name(p, second, name);
-            const enum dtype dtype = optimizer_moment(s->optimizer, p, second, NULL).dtype;
             TRY(state_writer_declare(s->writer, name, dtype, 2, shape, err));
         }
     }
     return FATHOM_OK;
 }
 
-static fathom_status hash_weights(const struct model *model, struct stream *stream, void *buffer,
-                                  uint64_t *hashes, struct error *err) {
-    for (int64_t i = 0; i < model->params.count; i++) {
-        struct tensor w = model_weight(model, &model->params.items[i]);
-        TRY(fetch(stream, w, buffer, err));
-        hashes[i] = hash_bytes(buffer, (size_t)tensor_count(w) * dtype_size(w.dtype));
+static uint64_t hash_weight(const struct model *model, const struct param *p, const void *values) {
+    return hash_bytes(values, (size_t)param_count(p) * dtype_size(model_weight(model, p).dtype));
+}
+
+/* Checksums of the weights or their average, by number. */
+static fathom_status put_hashes(struct state_save *s, const char *name, enum part_kind kind,
+                                struct error *err) {
+    const struct param_list *list = &s->parts->whole;
+    for (int64_t i = 0; i < list->count; i++) {
+        const struct param *p = &list->items[i];
+        TRY(parts_read(s->parts, kind, p, 0, param_count(p), s->buffer, err));
+        s->hashes[i] = hash_weight(s->parts->trained->model, p, s->buffer);
     }
-    return FATHOM_OK;
+    return state_writer_put(s->writer, name, 0, s->hashes, list->count, err);
 }
 
 static fathom_status state_put(struct state_save *s, struct error *err) {
-    const struct param_list *list = &s->model->params;
-    TRY(hash_weights(s->model, &s->stream, s->buffer, s->hashes, err));
-    TRY(state_writer_put(s->writer, weights_hash, 0, s->hashes, list->count, err));
-    if (s->ema) {
-        TRY(hash_weights(&s->ema->view, &s->stream, s->buffer, s->hashes, err));
-        TRY(state_writer_put(s->writer, ema_hash, 0, s->hashes, list->count, err));
-    }
-    TRY(state_writer_put(s->writer, adam_steps, 0, &s->optimizer->steps, 1, err));
-    TRY(state_writer_put(s->writer, adam_steps, 1, s->optimizer->expert_steps,
-                         s->optimizer->expert_count, err));
+    const struct param_list *list = &s->parts->whole;
+    const struct trained *t = s->parts->trained;
+    TRY(put_hashes(s, weights_hash, PART_WEIGHTS, err));
+    if (t->ema) TRY(put_hashes(s, ema_hash, PART_EMA, err));
+    TRY(state_writer_put(s->writer, adam_steps, 0, &t->optimizer->steps, 1, err));
+    TRY(state_writer_put(s->writer, adam_steps, 1, t->optimizer->expert_steps,
+                         t->optimizer->expert_count, err));
     for (int second = 0; second < 2; second++) {
         for (int64_t i = 0; i < list->count; i++) {
             const struct param *p = &list->items[i];
             char name[TENSOR_NAME_MAX + 8];
             if (!param_is_trained(p)) continue;
             moment_name(p, second, name);
-            TRY(moments_fetch(s->optimizer, i, second, s->buffer, &s->stream, err));
+            TRY(parts_read(s->parts, second ? PART_SECOND_MOMENT : PART_FIRST_MOMENT, p, 0,
+                           param_count(p), s->buffer, err));
             TRY(state_writer_put(s->writer, name, 0, s->buffer, param_count(p), err));
         }
     }
     return FATHOM_OK;
 }
 
-static int64_t largest_param(const struct param_list *list) {
-    int64_t largest = 0;
-    for (int64_t i = 0; i < list->count; i++)
-        if (param_count(&list->items[i]) > largest) largest = param_count(&list->items[i]);
-    return largest;
-}
-
 static fathom_status state_write(struct state_save *s, const char *directory,
                                  const struct state_info *info, const char *options_json,
                                  struct error *err) {
-    size_t element = dtype_size(s->model->device->compute);
-    TRY(mem_new_raw(&s->buffer, (size_t)largest_param(&s->model->params), element, "a checkpoint",
-                    err));
-    TRY(MEM_NEW(&s->hashes, s->model->params.count, "a checkpoint", err));
+    const struct param_list *list = &s->parts->whole;
+    size_t element = dtype_size(s->parts->trained->model->device->compute);
+    TRY(mem_new_raw(&s->buffer, (size_t)param_list_largest(list), element, "a checkpoint", err));
+    TRY(MEM_NEW(&s->hashes, list->count, "a checkpoint", err));
     TRY(state_writer_new(&s->writer, err));
     TRY(state_declare(s, err));
     TRY(state_writer_begin(s->writer, directory, info, options_json, err));
@@ -378,12 +366,11 @@ static fathom_status state_write(struct state_save *s, const char *directory,
     return state_writer_commit(writer, err);
 }
 
-static fathom_status save_state(const struct trained *t, const char *directory,
+static fathom_status save_state(struct parts *parts, const char *directory,
                                 const struct state_info *info, const char *options_json,
                                 struct error *err) {
-    struct state_save save = {.model = t->model, .optimizer = t->optimizer, .ema = t->ema};
+    struct state_save save = {.parts = parts};
     char *path = NULL;
-    stream_init(&save.stream, t->model->device);
     TRY(path_join(&path, directory, "state", err));
     fathom_status status = path_make_directory(path, err);
     if (status == FATHOM_OK) status = state_write(&save, path, info, options_json, err);
@@ -396,41 +383,43 @@ static fathom_status save_state(const struct trained *t, const char *directory,
 
 /* ---- saving ---- */
 
-static fathom_status fill_model(const struct model *model, const char *files_from,
+static fathom_status fill_model(struct parts *parts, enum part_kind kind, const char *files_from,
                                 const char *directory, struct error *err) {
-    TRY(model_save(model, directory, 0, err));
+    struct parts_owner owner = {parts, kind};
+    const struct weight_source source = parts_weights(&owner);
+    TRY(model_save_from(&source, directory, 0, err));
     return carry_files(files_from, directory, err);
 }
 
-static fathom_status fill_directory(const struct checkpoint_options *options,
-                                    const struct trained *t, const struct state_info *info,
-                                    const char *directory, struct error *err) {
-    TRY(fill_model(t->model, options->files_from, directory, err));
-    if (t->ema) {
+static fathom_status fill_directory(const struct checkpoint_options *options, struct parts *parts,
+                                    const struct state_info *info, const char *directory,
+                                    struct error *err) {
+    TRY(fill_model(parts, PART_WEIGHTS, options->files_from, directory, err));
+    if (parts->trained->ema) {
         char *path = NULL;
         TRY(path_join(&path, directory, ema_directory, err));
         fathom_status status = path_make_directory(path, err);
-        if (status == FATHOM_OK) status = fill_model(&t->ema->view, options->files_from, path, err);
+        if (status == FATHOM_OK)
+            status = fill_model(parts, PART_EMA, options->files_from, path, err);
         mem_free(path);
         TRY(status);
     }
-    return save_state(t, directory, info, options->options_json, err);
+    return save_state(parts, directory, info, options->options_json, err);
 }
 
-static fathom_status write_checkpoint(const struct checkpoint_options *options,
-                                      const struct trained *t, const struct state_info *info,
-                                      struct error *err) {
+static fathom_status write_checkpoint(const struct checkpoint_options *options, struct parts *parts,
+                                      const struct state_info *info, struct error *err) {
     char *path = NULL, *temporary = NULL;
     fathom_status status = step_path(&path, options->run, info->step, err);
     if (status == FATHOM_OK) status = directory_begin(&temporary, path, true, err);
     if (status == FATHOM_OK) {
-        status = fill_directory(options, t, info, temporary, err);
+        status = fill_directory(options, parts, info, temporary, err);
         if (status == FATHOM_OK)
             status = directory_commit(temporary, path, true, err);
         else
             directory_abort(temporary);
     }
-    if (status == FATHOM_OK) status = publish(path, options->run, t->ema != NULL, err);
+    if (status == FATHOM_OK) status = publish(path, options->run, parts->trained->ema != NULL, err);
     if (status == FATHOM_OK) status = remove_old(options, err);
     mem_free(path);
     return status;
@@ -438,11 +427,11 @@ static fathom_status write_checkpoint(const struct checkpoint_options *options,
 
 fathom_status checkpoint_save(const struct checkpoint_options *options, const struct trained *t,
                               const struct state_info *info, struct error *err) {
-    const struct comm *comm = t->optimizer->zero.comm;
-    struct stream stream;
-    stream_init(&stream, t->model->device);
-    if (comm && comm->rank > 0) return moments_serve(t->optimizer, &stream, err);
-    return moments_end(t->optimizer, write_checkpoint(options, t, info, err), &stream, err);
+    struct parts parts;
+    if (!trained_is_first(t)) return parts_serve(t, err);
+    fathom_status status = parts_open(&parts, t, err);
+    if (status == FATHOM_OK) status = write_checkpoint(options, &parts, info, err);
+    return parts_close(&parts, status, err);
 }
 
 /* ---- loading ---- */
@@ -451,21 +440,22 @@ fathom_status checkpoint_save(const struct checkpoint_options *options, const st
 struct state_load {
     const struct checkpoint *checkpoint;
     struct stream stream;
-    void *buffer;                /* the largest tensor's bytes */
-    uint64_t *hashes, *recorded; /* [params] */
+    void *buffer;       /* the largest tensor's bytes */
+    uint64_t *recorded; /* [parameters of the whole model] */
 };
 
 /* Compares every weight of a model with the checksums in the state. */
 static fathom_status check_weights(struct state_load *l, const struct model *model,
                                    const char *name_of_hashes, struct error *err) {
     const struct param_list *list = &model->params;
-    TRY(state_read(l->checkpoint->state, name_of_hashes, DTYPE_U64, 0, list->count, l->recorded,
-                   err));
-    TRY(hash_weights(model, &l->stream, l->buffer, l->hashes, err));
+    TRY(state_read(l->checkpoint->state, name_of_hashes, DTYPE_U64, 0, list->whole_count,
+                   l->recorded, err));
     for (int64_t i = 0; i < list->count; i++) {
+        const struct param *p = &list->items[i];
         char name[TENSOR_NAME_MAX];
-        if (l->hashes[i] == l->recorded[i]) continue;
-        param_name(&list->items[i], name);
+        TRY(model_read(model, &l->stream, p, 0, param_count(p), l->buffer, err));
+        if (hash_weight(model, p, l->buffer) == l->recorded[p->number]) continue;
+        param_name(p, name);
         RAISE(FATHOM_BAD_INPUT,
               "%s: %s differs from the checksum in the training state: the file was damaged or "
               "replaced",
@@ -511,10 +501,9 @@ static fathom_status load_ema(struct state_load *l, struct ema *ema, struct erro
 static fathom_status load_all(struct state_load *l, const struct trained *t, struct error *err) {
     const struct param_list *list = &t->model->params;
     stream_init(&l->stream, t->model->device);
-    TRY(mem_new_raw(&l->buffer, (size_t)largest_param(list), dtype_size(t->model->device->compute),
-                    "a checkpoint", err));
-    TRY(MEM_NEW(&l->hashes, list->count, "a checkpoint", err));
-    TRY(MEM_NEW(&l->recorded, list->count, "a checkpoint", err));
+    TRY(mem_new_raw(&l->buffer, (size_t)param_list_largest(list),
+                    dtype_size(t->model->device->compute), "a checkpoint", err));
+    TRY(MEM_NEW(&l->recorded, list->whole_count, "a checkpoint", err));
     /* The average first: its file carries the router biases too, which belong to the model. */
     if (t->ema) TRY(load_ema(l, t->ema, err));
     TRY(model_load(t->model, l->checkpoint->path, err));
@@ -527,7 +516,6 @@ fathom_status checkpoint_load(const struct checkpoint *checkpoint, const struct 
     struct state_load load = {.checkpoint = checkpoint};
     fathom_status status = load_all(&load, trained, err);
     mem_free(load.buffer);
-    mem_free(load.hashes);
     mem_free(load.recorded);
     return status;
 }

@@ -9,8 +9,7 @@
 #define TRAIN_CHECKPOINT_H
 
 #include "format/state.h"
-#include "train/ema.h"
-#include "train/optimizer.h"
+#include "train/parts.h"
 
 struct checkpoint_options {
     const char *run;          /* RUN */
@@ -20,16 +19,8 @@ struct checkpoint_options {
     int64_t keep_every;       /* but for those of steps that this divides; 0: none */
 };
 
-/* What a run trains. */
-struct trained {
-    struct model *model;
-    struct optimizer *optimizer;
-    struct ema *ema; /* NULL: none is kept */
-};
-
-/* Saves what is trained after info->step steps, then removes old checkpoints. Collective over the
- * optimizer's ranks: rank 0 writes, the files are those of one rank, and its outcome is all ranks'.
- */
+/* Saves what is trained after info->step steps, then removes old checkpoints. Collective over all
+ * ranks: rank 0 writes, the files are those of one rank, and its outcome is all ranks'. */
 fathom_status checkpoint_save(const struct checkpoint_options *options,
                               const struct trained *trained, const struct state_info *info,
                               struct error *err);
@@ -61,9 +52,9 @@ bool checkpoint_is_damage(fathom_status status);
  * that they are neither resumed from nor counted again. */
 fathom_status checkpoint_set_aside(const char *run, int64_t step, struct error *err);
 
-/* Loads weights, router biases, the moments of the own shard, update counts and the average; every
- * tensor is compared with its checksum. Not collective. The caller reads step, data position and
- * options from the state. */
+/* Loads, of the own stage, weights, router biases, the moments of the own shard, update counts and
+ * the average; every tensor is compared with its checksum. Not collective. The caller reads step,
+ * data position and options from the state. */
 fathom_status checkpoint_load(const struct checkpoint *checkpoint, const struct trained *trained,
                               struct error *err);
 

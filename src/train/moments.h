@@ -1,4 +1,5 @@
-/* The moments of a sharded optimizer, read whole by rank 0, one tensor at a time.
+/* The moments of a sharded optimizer, read whole by the first of its ranks, one tensor at a time.
+ * Rank 0 is that of the optimizer's group, the replicas of a stage.
  *
  *     rank 0:      moments_fetch ... moments_fetch moments_end
  *     the others:  moments_serve

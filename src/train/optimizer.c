@@ -128,7 +128,7 @@ void optimizer_sum_grads(struct optimizer *o, struct stream *stream) {
 fathom_status optimizer_grad_norm(struct optimizer *o, struct stream *stream, double *norm,
                                   struct error *err) {
     double *partial = o->partial;
-    for (int group = 0; group < GROUP_STATE; group++) {
+    for (int group = 0; group < GROUP_COPY; group++) {
         const struct shard own = o->zero.own[group];
         const struct tensor all =
             flat(o, o->model->grads[group], 0, o->model->params.group_size[group]);

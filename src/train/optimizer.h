@@ -52,7 +52,7 @@ size_t optimizer_bytes(const struct param_list *list, const struct comm *comm, e
 
 /* Collective: sums the gradients of all ranks into the shards. Before the norm and the update. */
 void optimizer_sum_grads(struct optimizer *optimizer, struct stream *stream);
-/* Collective: the l2 norm of all gradients; waits for the stream. */
+/* Collective: the l2 norm of all gradients but those of copies; waits for the stream. */
 fathom_status optimizer_grad_norm(struct optimizer *optimizer, struct stream *stream, double *norm,
                                   struct error *err);
 /* Whether a parameter's gradient, where it lies in the own shard, has neither NaN nor infinity: to

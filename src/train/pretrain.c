@@ -164,7 +164,7 @@ static fathom_status check_resumed(const struct run_state *r, const struct state
 }
 
 static struct trained trained_of(const struct run_state *r) {
-    return (struct trained){r->model, r->trainer->optimizer, r->ema};
+    return trainer_trained(r->trainer, r->ema);
 }
 
 /* Loads the newest checkpoint that is whole. `fault` keeps what was wrong with a newer one. */
@@ -244,18 +244,31 @@ static fathom_status read_resumed_config(const struct run_state *r, struct model
     }
 }
 
-/* Before the model takes its memory: on one without any. */
-static fathom_status fit(const struct run_state *r, const struct model_config *config,
+/* Before the model takes its memory: what a whole one without any tells. */
+static fathom_status fit(struct run_state *r, const struct model_config *config,
                          struct trainer_options *out, struct error *err) {
+    const struct pretrain_options *o = r->options;
     struct model *dry = NULL;
     TRY(model_new(&dry, r->device, config, MODEL_GRADS | MODEL_DRY, err));
-    dry->precision = (enum precision)r->options->precision;
-    fathom_status status = pretrain_fit(out, r->options, dry, err);
-    if (status == FATHOM_OK && r->options->memory > 0)
+    dry->precision = (enum precision)o->precision;
+    fathom_status status = pretrain_fit(out, o, dry, err);
+    if (status == FATHOM_OK && o->memory > 0)
         log_line(r->log, LOG_INFO, "recomputing %lld of %lld layers",
                  (long long)out->recompute_layers, (long long)config_all_layers(config));
+    r->flops_per_token = model_train_flops(&dry->params, config, o->sequence_length);
     model_free(dry);
     return status;
+}
+
+/* The model that this rank trains: whole, or its stage. */
+static fathom_status take_model(struct run_state *r, const struct model_config *config,
+                                struct error *err) {
+    const int rank = r->comm ? r->comm->rank : 0;
+    struct stage stage;
+    TRY(pretrain_stage(&stage, r->options, rank, config, err));
+    TRY(model_new_stage(&r->model, r->device, config, stage, MODEL_GRADS, err));
+    r->model->precision = (enum precision)r->options->precision;
+    return FATHOM_OK;
 }
 
 static fathom_status start(struct run_state *r, struct error *err) {
@@ -268,9 +281,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     TRY(fit(r, &config, &trainer_options, err));
     TRY(first_of_ranks(r, &trainer_options.recompute_layers, err));
     trainer_options.comm = r->comm;
-    TRY(model_new(&r->model, r->device, &config, MODEL_GRADS, err));
-    r->model->precision = (enum precision)o->precision;
-    if (r->comm) TRY(pretrain_stage(&r->model->stage, o, r->comm->rank, r->model, err));
+    TRY(take_model(r, &config, err));
     TRY(open_data(r, err));
     if (!o->resume) TRY(start_new(r, err));
     TRY(trainer_new(&r->trainer, r->model, &trainer_options, err));
@@ -280,7 +291,6 @@ static fathom_status start(struct run_state *r, struct error *err) {
     options_to_json(&pretrain_table, o, false, &r->recorded);
     TRY(text_check(&r->recorded, err));
     r->schedule = pretrain_schedule(o);
-    r->flops_per_token = model_train_flops(&r->model->params, &config, o->sequence_length);
     r->peak = device_peak_flops(r->device);
     TRY(sum_over_ranks(r, &r->peak, err));
     return is_first(r) ? metrics_open(&r->metrics, o->out, r->at.step, err) : FATHOM_OK;

@@ -76,13 +76,12 @@ struct schedule pretrain_schedule(const struct pretrain_options *options);
 struct trainer_options pretrain_trainer_options(const struct pretrain_options *options);
 /* Pipelines, or ranks without one, between which a step's micro-batches are shared. */
 int64_t pretrain_replicas(const struct pretrain_options *options);
-/* The stage of a rank of so many as options->ranks says: its layers of the model, which may be dry.
- */
+/* A rank's layers of the model, of so many ranks as options->ranks says. */
 fathom_status pretrain_stage(struct stage *stage, const struct pretrain_options *options, int rank,
-                             const struct model *model, struct error *err);
-/* The same for a model, with its devices of experts (train/expert_devices.h) and the fewest
- * recomputed layers whose run stays within --memory: FATHOM_NO_MEMORY, naming what it would take,
- * where all of them are too few. `model` may be dry. */
+                             const struct model_config *config, struct error *err);
+/* Trainer options for a whole model, with its devices of experts (train/expert_devices.h) and the
+ * fewest recomputed layers whose run stays within --memory: FATHOM_NO_MEMORY, naming what it would
+ * take, where all of them are too few. `model` may be dry. */
 fathom_status pretrain_fit(struct trainer_options *out, const struct pretrain_options *options,
                            const struct model *model, struct error *err);
 

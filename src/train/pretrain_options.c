@@ -160,11 +160,10 @@ int64_t pretrain_replicas(const struct pretrain_options *o) {
 }
 
 fathom_status pretrain_stage(struct stage *stage, const struct pretrain_options *o, int rank,
-                             const struct model *model, struct error *err) {
+                             const struct model_config *config, struct error *err) {
     const struct comm ranks = {.rank = rank, .size = (int)o->ranks};
     const struct pipeline_place place = pipeline_place_of(&ranks, (int)o->pipeline_stages);
-    return stage_divide(stage, place.stage, place.stages, &model->params, &model->config,
-                        o->sequence_length, err);
+    return stage_divide(stage, place.stage, place.stages, config, o->sequence_length, err);
 }
 
 static fathom_status check_ranks(const struct pretrain_options *o, struct error *err) {
@@ -172,6 +171,11 @@ static fathom_status check_ranks(const struct pretrain_options *o, struct error 
         RAISE(FATHOM_USAGE,
               "--ranks %lld cannot form pipelines of --pipeline-stages %lld: take a multiple of it",
               (long long)o->ranks, (long long)o->pipeline_stages);
+    if (o->pipeline_stages > 1 && o->sample_prompt)
+        RAISE(FATHOM_USAGE,
+              "--sample-prompt needs the whole model, of which each rank has a part with "
+              "--pipeline-stages %lld: leave it out",
+              (long long)o->pipeline_stages);
     if (o->pipeline_stages > 1 && o->expert_parallel)
         RAISE(FATHOM_USAGE,
               "--expert-parallel and --pipeline-stages %lld do not go together: take one of them",

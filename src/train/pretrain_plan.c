@@ -18,43 +18,70 @@ static const double plan_error = 1.03;
 
 enum { CHECKPOINT_BUFFER = 3 << 20 /* copies between files and the device, see model/files.c */ };
 
-static size_t largest_param_bytes(const struct model *model) {
-    int64_t largest = 0;
-    for (int64_t i = 0; i < model->params.count; i++)
-        if (param_count(&model->params.items[i]) > largest)
-            largest = param_count(&model->params.items[i]);
-    return (size_t)largest * dtype_size(model->device->compute);
+/* What the ranks of a run take, all together. */
+struct rank_bytes {
+    size_t weights, gradients, moments;
+    size_t activations; /* and all else that a trainer takes */
+    size_t rest;        /* averages, and buffers of checkpoints */
+};
+
+/* Adds one rank's, whose stage's parameters `model` has. */
+static fathom_status add_rank(struct rank_bytes *sum, const struct pretrain_options *options,
+                              const struct trainer_options *trainer, const struct model *model,
+                              int64_t largest, struct error *err) {
+    const enum dtype compute = model->device->compute;
+    const size_t weights = model_bytes(&model->params, compute, 0, model->loads_count);
+    const size_t both = model_bytes(&model->params, compute, MODEL_GRADS, model->loads_count);
+    struct trainer_bytes bytes;
+    TRY(trainer_measure(&bytes, model, trainer, err));
+    sum->weights += weights;
+    sum->gradients += both - weights;
+    sum->moments += bytes.moments;
+    sum->activations += trainer_bytes_total(&bytes) - bytes.moments;
+    sum->rest += (size_t)largest * dtype_size(compute) + CHECKPOINT_BUFFER;
+    if (options->ema > 0) sum->rest += ema_bytes(&model->params, compute);
+    return FATHOM_OK;
 }
 
-/* What the trainers of all ranks take. */
-static fathom_status measure_trainers(const struct pretrain_options *options,
-                                      const struct trainer_options *trainer,
-                                      const struct model *model, size_t *moments, size_t *total,
-                                      struct error *err) {
-    *moments = *total = 0;
-    for (int rank = 0; rank < options->ranks; rank++) {
-        struct comm place = {.rank = rank, .size = (int)options->ranks};
-        struct trainer_options placed = *trainer;
-        struct trainer_bytes bytes;
-        struct model stage = *model;
-        placed.comm = &place;
-        TRY(pretrain_stage(&stage.stage, options, rank, model, err));
-        TRY(trainer_measure(&bytes, &stage, &placed, err));
-        *moments += bytes.moments;
-        *total += trainer_bytes_total(&bytes);
-    }
+/* A rank's own parameters, without memory. */
+static fathom_status measure_rank(struct rank_bytes *sum, const struct pretrain_options *options,
+                                  const struct trainer_options *trainer, const struct model *whole,
+                                  int rank, struct error *err) {
+    struct comm place = {.rank = rank, .size = (int)options->ranks};
+    struct trainer_options placed = *trainer;
+    struct model *model = NULL;
+    struct stage stage;
+    placed.comm = &place;
+    TRY(pretrain_stage(&stage, options, rank, &whole->config, err));
+    TRY(model_new_stage(&model, whole->device, &whole->config, stage, MODEL_GRADS | MODEL_DRY,
+                        err));
+    model->precision = whole->precision;
+    /* Rank 0 reads the tensors of all for a checkpoint, the others their own. */
+    const int64_t largest = param_list_largest(rank == 0 ? &whole->params : &model->params);
+    fathom_status status = add_rank(sum, options, &placed, model, largest, err);
+    model_free(model);
+    return status;
+}
+
+static fathom_status measure_ranks(struct rank_bytes *sum, const struct pretrain_options *options,
+                                   const struct trainer_options *trainer, const struct model *whole,
+                                   struct error *err) {
+    *sum = (struct rank_bytes){0};
+    for (int rank = 0; rank < options->ranks; rank++)
+        TRY(measure_rank(sum, options, trainer, whole, rank, err));
     return FATHOM_OK;
+}
+
+static size_t total_of(const struct rank_bytes *sum) {
+    return sum->weights + sum->gradients + sum->moments + sum->activations + sum->rest;
 }
 
 fathom_status pretrain_memory(const struct pretrain_options *options,
                               const struct trainer_options *trainer, const struct model *model,
                               size_t *bytes, struct error *err) {
-    const enum dtype compute = model->device->compute;
-    size_t moments, rank = model_bytes(&model->params, compute, MODEL_GRADS, model->loads_count) +
-                           largest_param_bytes(model) + CHECKPOINT_BUFFER;
-    if (options->ema > 0) rank += ema_bytes(&model->params, compute);
-    TRY(measure_trainers(options, trainer, model, &moments, bytes, err));
-    *bytes += (size_t)options->ranks * rank;
+    struct rank_bytes sum;
+    TRY(measure_ranks(&sum, options, trainer, model, err));
+    *bytes = total_of(&sum);
     return FATHOM_OK;
 }
 
@@ -117,7 +144,7 @@ static fathom_status print_stages(const struct pretrain_options *o, const struct
     fputs("pipeline          layers", out);
     for (int64_t i = 0; i < o->pipeline_stages; i++) {
         struct stage stage;
-        TRY(pretrain_stage(&stage, o, (int)(i * pretrain_replicas(o)), model, err));
+        TRY(pretrain_stage(&stage, o, (int)(i * pretrain_replicas(o)), &model->config, err));
         fprintf(out, "%s %lld", i > 0 ? "," : "", (long long)stage.begin);
         if (stage.end > stage.begin + 1) fprintf(out, "-%lld", (long long)stage.end - 1);
     }
@@ -129,20 +156,15 @@ static fathom_status print_stages(const struct pretrain_options *o, const struct
 static fathom_status print_memory(const struct pretrain_options *o, const struct model *model,
                                   FILE *out, struct error *err) {
     struct trainer_options trainer;
-    const size_t ranks = (size_t)o->ranks;
-    size_t run = 0, moments, trainers;
+    struct rank_bytes sum;
     char text[4][32];
     TRY(pretrain_fit(&trainer, o, model, err));
-    TRY(measure_trainers(o, &trainer, model, &moments, &trainers, err));
-    TRY(pretrain_memory(o, &trainer, model, &run, err));
-    size_t weights = model_bytes(&model->params, model->device->compute, 0, model->loads_count);
-    size_t both =
-        model_bytes(&model->params, model->device->compute, MODEL_GRADS, model->loads_count);
-    fprintf(out, "memory            weights %s, gradients %s, moments %s, activations %s\n",
-            format_bytes(text[0], (double)(ranks * weights)),
-            format_bytes(text[1], (double)(ranks * (both - weights))),
-            format_bytes(text[2], (double)moments),
-            format_bytes(text[3], (double)(trainers - moments)));
+    TRY(measure_ranks(&sum, o, &trainer, model, err));
+    const size_t run = total_of(&sum);
+    fprintf(
+        out, "memory            weights %s, gradients %s, moments %s, activations %s\n",
+        format_bytes(text[0], (double)sum.weights), format_bytes(text[1], (double)sum.gradients),
+        format_bytes(text[2], (double)sum.moments), format_bytes(text[3], (double)sum.activations));
     if (o->memory > 0)
         fprintf(out, "recomputed        %lld of %lld layers, to stay below %s\n",
                 (long long)trainer.recompute_layers, (long long)config_all_layers(&model->config),

@@ -34,8 +34,9 @@ fathom_status trainer_measure(struct trainer_bytes *bytes, const struct model *m
     const struct pipeline_place place = pipeline_place_of(options->comm, stages_of(options));
     struct run_options run_options = run_options_of(options);
     if (options->comm && options->divides_experts) run_options.experts = &ranks;
+    const struct comm replicas = {.rank = place.replica, .size = place.replicas};
     bytes->moments =
-        optimizer_bytes(&model->params, options->comm,
+        optimizer_bytes(&model->params, &replicas,
                         optimizer_moment_dtype(&options->optimizer, model->device->compute));
     bytes->slots = pipeline_slots_1f1b(place.stage, place.stages);
     return run_measure(&bytes->run, model, options->micro_sequences, options->sequence_length,
@@ -83,7 +84,7 @@ static fathom_status take_memory(struct trainer *t, const struct trainer_options
     const int64_t layers = config_all_layers(&model->config);
     struct trainer_bytes bytes;
     TRY(trainer_measure(&bytes, model, options, err));
-    TRY(optimizer_new(&t->optimizer, t->model, options->comm, &options->optimizer, err));
+    TRY(optimizer_new(&t->optimizer, t->model, t->replicas, &options->optimizer, err));
     TRY(pipeline_new(&t->pipeline, model, &bytes.run, bytes.slots, t->stages, &t->stream, err));
     t->logp_count = options->micro_sequences * options->sequence_length;
     TRY(MEM_NEW(&t->logp, t->logp_count, "log-probabilities", err));
@@ -91,6 +92,34 @@ static fathom_status take_memory(struct trainer *t, const struct trainer_options
     TRY(MEM_NEW(&t->max_violation, layers, "the expert loads", err));
     TRY(MEM_NEW(&t->device_violation, layers, "the expert loads", err));
     return MEM_NEW(&t->dead_experts, layers, "the expert loads", err);
+}
+
+static fathom_status exchange_begins(struct trainer *t, struct error *err) {
+    int64_t counts[COMM_RANKS_MAX];
+    TRY(MEM_NEW(&t->begins, t->place.stages, "the pipeline", err));
+    for (int i = 0; i < t->place.stages; i++) counts[i] = 1;
+    comm_run(t->stages, &t->stream,
+             &(struct comm_op){.kind = COMM_ALL_GATHER,
+                               .dtype = DTYPE_I64,
+                               .on_host = true,
+                               .from = &t->model->stage.begin,
+                               .to = t->begins,
+                               .counts = counts});
+    return stream_check(&t->stream, err);
+}
+
+/* The groups that the ranks of several stages form. */
+static fathom_status form_groups(struct trainer *t, struct error *err) {
+    const struct pipeline_place place = t->place;
+    const struct model_config *c = &t->model->config;
+    const bool is_end = place.stage == 0 || place.stage == place.stages - 1;
+    TRY(comm_split(&t->stages, t->comm, &t->stream, place.replica, place.stage, err));
+    if (place.replicas > 1)
+        TRY(comm_split(&t->replicas, t->comm, &t->stream, place.stage, place.replica, err));
+    if (c->mtp_modules > 0 || c->is_tied)
+        TRY(comm_split(&t->ends, t->comm, &t->stream, is_end ? place.replica : -1, place.stage,
+                       err));
+    return exchange_begins(t, err);
 }
 
 static fathom_status trainer_fill(struct trainer *t, const struct trainer_options *options,
@@ -101,7 +130,9 @@ static fathom_status trainer_fill(struct trainer *t, const struct trainer_option
     t->place = pipeline_place_of(options->comm, stages_of(options));
     t->run_options = run_options_of(options);
     if (t->place.stages > 1)
-        TRY(comm_split(&t->stages, t->comm, &t->stream, t->place.replica, t->place.stage, err));
+        TRY(form_groups(t, err));
+    else
+        t->replicas = t->comm;
     TRY(take_memory(t, options, err));
     return t->comm && options->divides_experts ? divide_experts(t, options, err) : FATHOM_OK;
 }
@@ -120,12 +151,19 @@ fathom_status trainer_new(struct trainer **out, struct model *model,
     return status;
 }
 
+struct trained trainer_trained(const struct trainer *t, struct ema *ema) {
+    return (struct trained){t->model, t->optimizer, ema, t->stages, t->begins};
+}
+
 void trainer_free(struct trainer *t) {
     if (!t) return;
     optimizer_free(t->optimizer);
     pipeline_free(t->pipeline);
     pipeline_schedule_free(&t->schedule);
+    if (t->replicas != t->comm) comm_free(t->replicas);
     comm_free(t->stages);
+    comm_free(t->ends);
+    mem_free(t->begins);
     expert_ranks_free(&t->expert_ranks);
     mem_free(t->logp);
     mem_free(t->loads);
@@ -277,6 +315,18 @@ fathom_status trainer_measure_loss(struct trainer *t, const struct sequence *seq
 
 /* ---- its end ---- */
 
+/* Both ends of a pipeline that have the embedding get the sum of their gradients. */
+static void sum_copies(struct trainer *t) {
+    const struct tensor grad = t->model->outer_grads.embedding;
+    if (!t->ends) return;
+    comm_run(t->ends, &t->stream,
+             &(struct comm_op){.kind = COMM_ALL_REDUCE,
+                               .dtype = grad.dtype,
+                               .from = grad.data,
+                               .to = grad.data,
+                               .count = tensor_count(grad)});
+}
+
 /* Losses and loads of the whole step on every rank, its gradients in the shards. */
 static void sum_over_ranks(struct trainer *t) {
     double sums[3 + TRAINER_MAX_MTP] = {t->sum_main, t->sum_balance, t->sum_slots};
@@ -297,7 +347,23 @@ static void sum_over_ranks(struct trainer *t) {
                           .to = t->model->loads_block,
                           .count = t->model->loads_count};
     comm_run(t->comm, &t->stream, &op);
+    sum_copies(t);
     optimizer_sum_grads(t->optimizer, &t->stream);
+}
+
+/* The norm of all stages' gradients, from that of the own one's. */
+static fathom_status norm_over_stages(struct trainer *t, double *norm, struct error *err) {
+    double square = *norm * *norm;
+    if (!t->stages) return FATHOM_OK;
+    comm_run(t->stages, &t->stream,
+             &(struct comm_op){.kind = COMM_ALL_REDUCE,
+                               .dtype = DTYPE_F64,
+                               .on_host = true,
+                               .from = &square,
+                               .to = &square,
+                               .count = 1});
+    *norm = sqrt(square);
+    return stream_check(&t->stream, err);
 }
 
 static void fill_losses(const struct trainer *t, struct step_metrics *metrics) {
@@ -323,14 +389,15 @@ static void fill_devices(struct trainer *t, struct step_metrics *metrics) {
     for (int64_t i = 0; i < t->model->loads_count; i++) metrics->dropped_slots -= t->loads[i];
 }
 
-/* The first parameter of the list whose gradient is not finite on any rank; the list's count where
- * there is none. */
+/* The number of the first parameter whose gradient is not finite on any rank; the number of all
+ * where there is none. */
 static int64_t first_bad_gradient(struct trainer *t) {
     const struct param_list *list = &t->model->params;
-    int64_t left = list->count; /* from the first bad one to the end */
-    for (; left > 0; left--) {
-        const struct param *p = &list->items[list->count - left];
-        if (param_is_trained(p) && !optimizer_grad_is_finite(t->optimizer, &t->stream, p)) break;
+    int64_t left = 0; /* from the first bad one to the end */
+    for (int64_t i = 0; i < list->count && left == 0; i++) {
+        const struct param *p = &list->items[i];
+        if (param_is_trained(p) && !optimizer_grad_is_finite(t->optimizer, &t->stream, p))
+            left = list->whole_count - p->number;
     }
     if (t->comm)
         comm_run(t->comm, &t->stream,
@@ -341,20 +408,29 @@ static int64_t first_bad_gradient(struct trainer *t) {
                                    .from = &left,
                                    .to = &left,
                                    .count = 1});
-    return list->count - left;
+    return list->whole_count - left;
+}
+
+/* The name of a parameter that may be another stage's. */
+static fathom_status name_of_number(const struct trainer *t, int64_t number,
+                                    char name[TENSOR_NAME_MAX], struct error *err) {
+    struct param_list whole;
+    TRY(param_list_new(&whole, &t->model->config, err));
+    param_name(&whole.items[number], name);
+    param_list_free(&whole);
+    return FATHOM_OK;
 }
 
 /* Says which parameter's gradient is not finite. */
 static fathom_status name_bad_gradient(struct trainer *t, const struct step_metrics *metrics,
                                        struct error *err) {
-    const struct param_list *list = &t->model->params;
     const int64_t bad = first_bad_gradient(t);
     char name[TENSOR_NAME_MAX];
     TRY(stream_check(&t->stream, err));
-    if (bad == list->count)
+    if (bad == t->model->params.whole_count)
         RAISE(FATHOM_NOT_FINITE, "loss %g, gradient norm %g, though every gradient is finite",
               metrics->loss_total, metrics->grad_norm);
-    param_name(&list->items[bad], name);
+    TRY(name_of_number(t, bad, name, err));
     RAISE(FATHOM_NOT_FINITE, "loss %g, gradient norm %g: the gradient of %s is not finite",
           metrics->loss_total, metrics->grad_norm, name);
 }
@@ -365,6 +441,7 @@ fathom_status trainer_finish(struct trainer *t, double learning_rate, double bia
     sum_over_ranks(t);
     fill_losses(t, metrics);
     TRY(optimizer_grad_norm(t->optimizer, &t->stream, &metrics->grad_norm, err));
+    TRY(norm_over_stages(t, &metrics->grad_norm, err));
     if (!isfinite(metrics->loss_total) || !isfinite(metrics->grad_norm))
         return name_bad_gradient(t, metrics, err);
     stream_download(&t->stream, t->loads, t->model->loads_block,

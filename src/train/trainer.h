@@ -20,18 +20,18 @@
  * every rank, and so are the outcome and the weights, bit for bit. Optimizer state is sharded:
  * train/zero.h.
  *
- * With options.stages above 1 the ranks are the replicas of as many stages (train/pipeline.h). A
- * stage computes the layers of model->stage, for the micro-batches of its pipeline: replica i of
- * every stage accumulates the same ones, in the same calls. The schedule is 1F1B over those of one
- * call of trainer_accumulate_all. What a stage does not compute adds nothing, to gradients, losses
- * and loads; the sums over all ranks are then the step's, and a tensor that two stages use has the
- * gradients of both. */
+ * With options.stages above 1 the ranks are the replicas of as many stages (train/pipeline.h), each
+ * with a model that is its stage. Replica i of every stage accumulates the same micro-batches, in
+ * the same calls; the schedule is 1F1B over those of one call of trainer_accumulate_all. Gradients
+ * are summed over the replicas of a stage, and optimizer state is sharded among them. The last
+ * stage's copy of the embedding has the sum of both stages' gradients, and so do its updates: it
+ * stays equal to the first one's. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
 #include "model/dispatch.h"
 #include "model/run.h"
-#include "train/optimizer.h"
+#include "train/parts.h"
 #include "train/pipeline.h"
 
 enum { TRAINER_MAX_MTP = 8 };
@@ -69,7 +69,11 @@ struct trainer {
     struct comm *comm; /* NULL: one rank */
     struct optimizer *optimizer;
     struct pipeline_place place;
-    struct comm *stages; /* the pipeline of which this is a stage; NULL: one stage */
+    /* Groups of ranks; NULL where they would have one. */
+    struct comm *stages;   /* the pipeline of which this is a stage */
+    struct comm *replicas; /* of this stage: all ranks where there is one stage */
+    struct comm *ends;     /* the pipeline's ends, where both have the embedding */
+    int64_t *begins;       /* [stages] first layer of each */
     struct pipeline *pipeline;
     struct pipeline_schedule schedule;
     struct run_options run_options;
@@ -118,6 +122,8 @@ size_t trainer_bytes_total(const struct trainer_bytes *bytes);
 fathom_status trainer_new(struct trainer **out, struct model *model,
                           const struct trainer_options *options, struct error *err);
 void trainer_free(struct trainer *trainer); /* accepts NULL */
+/* For checkpoints; with an average of the weights, or NULL. The trainer's memory. */
+struct trained trainer_trained(const struct trainer *trainer, struct ema *ema);
 
 void trainer_begin(struct trainer *trainer, const struct step_totals *totals,
                    const struct step_weights *weights);

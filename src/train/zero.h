@@ -1,5 +1,5 @@
-/* ZeRO-1 (Rajbhandari et al. 2020): data-parallel ranks hold all weights and gradients, and the
- * optimizer's state of one shard of every parameter group each.
+/* ZeRO-1 (Rajbhandari et al. 2020): data-parallel ranks hold all weights and gradients of their
+ * model or stage, and the optimizer's state of one shard of every parameter group each.
  *
  * A step sums the gradients into the shards, updates each shard on its rank, and gathers the
  * weights. Shards are ranges of a group's flat buffer that begin at multiples of SUMSQ_CHUNK, so

@@ -190,7 +190,7 @@ static void check_division(const struct layered *l, int64_t stages) {
     int64_t at = 0;
     for (int64_t i = 0; i < stages; i++) {
         struct stage stage;
-        CHECK_OK(stage_divide(&stage, i, stages, &l->list, &l->config, 100, &err), &err);
+        CHECK_OK(stage_divide(&stage, i, stages, &l->config, 100, &err), &err);
         CHECK_EQ(stage.begin, at);
         CHECK(stage.end > stage.begin);
         CHECK(stage_is_first(stage) == (i == 0));
@@ -222,9 +222,52 @@ static void more_stages_than_layers_are_refused(void) {
     struct layered l;
     struct stage stage;
     open_layered(&l, 64, 3, 1);
-    CHECK_STATUS(stage_divide(&stage, 0, 4, &l.list, &l.config, 100, &err), FATHOM_USAGE);
+    CHECK_STATUS(stage_divide(&stage, 0, 4, &l.config, 100, &err), FATHOM_USAGE);
     CHECK_HAS(err.text, "4 stages needs as many layers, and the model has 3");
     param_list_free(&l.list);
+}
+
+/* Every parameter is one stage's, of its shape; only the embedding may be another's copy. */
+static void check_lists(const struct layered *l, int64_t stages, int64_t copies) {
+    int64_t elements = 0, all = 0;
+    bool is_there[1024] = {false};
+    for (int group = 0; group < GROUP_COUNT; group++) all += l->list.group_size[group];
+    for (int64_t i = 0; i < stages; i++) {
+        struct stage stage;
+        struct param_list list;
+        CHECK_OK(stage_divide(&stage, i, stages, &l->config, 100, &err), &err);
+        CHECK_OK(param_list_new_stage(&list, &l->config, stage, &err), &err);
+        CHECK_EQ(list.whole_count, l->list.count);
+        for (int64_t k = 0; k < list.count; k++) {
+            const struct param *p = &list.items[k], *whole = &l->list.items[p->number];
+            CHECK(p->id == whole->id && p->layer == whole->layer && p->expert == whole->expert);
+            CHECK(p->rows == whole->rows && p->cols == whole->cols);
+            CHECK(param_numbered(&list, p->number) == p);
+            CHECK(is_there[p->number] == (p->group == GROUP_COPY));
+            CHECK(p->group == whole->group || p->id == TENSOR_EMBEDDING);
+            copies -= p->group == GROUP_COPY;
+            is_there[p->number] = true;
+        }
+        CHECK(i == stages - 1 || !param_numbered(&list, l->list.count - 1));
+        for (int group = 0; group < GROUP_COUNT; group++)
+            if (group != GROUP_COPY) elements += list.group_size[group];
+        param_list_free(&list);
+    }
+    for (int64_t i = 0; i < l->list.count; i++) CHECK(is_there[i]);
+    CHECK_EQ(copies, 0);
+    CHECK(elements >= all && elements < all + stages * GROUP_COUNT * PARAM_ALIGNMENT);
+}
+
+static void the_stages_lists_make_the_whole_one(void) {
+    for (int modules = 0; modules <= 2; modules++) {
+        for (int stages = 1; stages <= 6; stages++) {
+            struct layered l;
+            open_layered(&l, 64, 6, modules);
+            harness_context("%d stages, %d modules", stages, modules);
+            check_lists(&l, stages, stages > 1 && modules > 0);
+            param_list_free(&l.list);
+        }
+    }
 }
 
 static const struct test tests[] = {
@@ -233,5 +276,6 @@ static const struct test tests[] = {
     TEST(the_costs_of_layers_add_up),
     TEST(the_costliest_stage_is_as_cheap_as_can_be),
     TEST(more_stages_than_layers_are_refused),
+    TEST(the_stages_lists_make_the_whole_one),
 };
 HARNESS_MAIN(tests)

@@ -237,6 +237,11 @@ static void pipelines_that_cannot_be_are_refused(void) {
     CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
     CHECK_HAS(err.text, "--expert-parallel and --pipeline-stages 2 do not go together");
     w.options.expert_parallel = false;
+    char prompt[] = "Once";
+    w.options.sample_prompt = prompt;
+    CHECK_STATUS(pretrain_check(&w.options, &err), FATHOM_USAGE);
+    CHECK_HAS(err.text, "--sample-prompt needs the whole model");
+    w.options.sample_prompt = NULL;
     lay_out(&w, (struct layout){4, 4});
     CHECK_STATUS(run(&w), FATHOM_USAGE);
     CHECK_HAS(err.text, "4 stages needs as many layers, and the model has 2");
@@ -261,6 +266,30 @@ static void a_pipeline_measures_what_one_rank_does(void) {
     check_alike(&many, &one);
     metrics_log_free(&one);
     metrics_log_free(&many);
+    world_close(&w);
+}
+
+/* The stages' plans hold no weight twice but the embedding, which the MTP module reads. */
+static void the_plan_of_a_pipeline_divides_the_model(void) {
+    struct world w;
+    struct model *model = NULL;
+    size_t one = 0, two = 0;
+    struct trainer_bytes bytes;
+    open_world(&w, 2);
+    const struct trainer_options options = pretrain_trainer_options(&w.options);
+    CHECK_OK(model_open(&model, w.device, w.model, MODEL_GRADS, &err), &err);
+    CHECK_OK(trainer_measure(&bytes, model, &options, &err), &err);
+    CHECK_OK(pretrain_memory(&w.options, &options, model, &two, &err), &err);
+    w.options.ranks = 1;
+    CHECK_OK(pretrain_memory(&w.options, &options, model, &one, &err), &err);
+    const size_t replicated = two - one;
+    struct trainer_options staged = options;
+    lay_out(&w, (struct layout){2, 2});
+    staged.stages = 2;
+    CHECK_OK(pretrain_memory(&w.options, &staged, model, &two, &err), &err);
+    const size_t weights = model_bytes(&model->params, DTYPE_F32, 0, model->loads_count);
+    CHECK(two < one + replicated - weights);
+    model_free(model);
     world_close(&w);
 }
 
@@ -294,6 +323,7 @@ static const struct test tests[] = {
     TEST(what_one_rank_finds_ends_all),
     TEST(a_batch_that_ranks_cannot_share_is_refused),
     TEST(pipelines_that_cannot_be_are_refused),
+    TEST(the_plan_of_a_pipeline_divides_the_model),
     TEST(the_plan_counts_all_ranks),
 };
 HARNESS_MAIN(tests)
