@@ -1,5 +1,7 @@
 #include "train/pipeline.h"
 
+#include <assert.h>
+
 #include "base/memory.h"
 
 struct pipeline_place pipeline_place_of(const struct comm *comm, int stages) {
@@ -130,6 +132,7 @@ fathom_status pipeline_forward(struct pipeline *p, const struct pipeline_action 
                                const struct pipeline_input *input, struct error *err) {
     struct pipeline_slot *slot = &p->slots[action->slot];
     struct run_options options = *input->run;
+    assert(action->slot < p->slot_count);
     empty_slot(p, slot);
     TRY(train_batch_build(&slot->batch, input->sequences, input->count, input->batch, &slot->host,
                           &slot->device, p->stream, err));
