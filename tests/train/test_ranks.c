@@ -55,7 +55,8 @@ struct trial {
     int stages;         /* of the pipelines; 0: none */
     bool is_one_by_one; /* micro-batches are accumulated in a call each */
     bool holds_all;     /* every rank's model is whole */
-    int fails_on;       /* the rank that cannot read the last micro-batch of step 1; -1: none */
+    int fails_on;       /* the rank that cannot read a micro-batch of step 1; -1: none */
+    int64_t fails_at;   /* that one, from 0 */
     enum recompute recompute;
     int64_t bad_at;     /* a weight of the last layer that is no number in the first step; -1 */
     const char *save;   /* a directory for checkpoints; NULL: none */
@@ -104,9 +105,9 @@ static fathom_status read_micro_batch(void *owner, int64_t index, const struct s
                                       int64_t *count, struct error *err) {
     struct reader *reader = owner;
     const struct comm *comm = reader->rank->comm;
+    const struct trial *trial = reader->rank->trial;
     const int64_t first = (reader->first + index) * MICRO;
-    if (comm && comm->rank == reader->rank->trial->fails_on && reader->step == 1 &&
-        first + MICRO == BATCH)
+    if (comm && comm->rank == trial->fails_on && reader->step == 1 && index == trial->fails_at)
         RAISE(FATHOM_IO, "no more data");
     for (int64_t i = 0; i < MICRO; i++) {
         const struct rng_key key = {5, RNG_TEST, (uint64_t)(reader->step * BATCH + first + i)};
@@ -470,22 +471,26 @@ static void a_gradient_that_is_not_finite_is_named_on_every_stage(void) {
     }
 }
 
+static void check_failing_stage(struct layout layout, int fails_on, int64_t fails_at) {
+    struct trial many = piped(deep_json, layout.stages);
+    many.fails_on = fails_on;
+    many.fails_at = fails_at;
+    harness_context("rank %d of %d, micro-batch %d", fails_on, layout.ranks, (int)fails_at);
+    CHECK_STATUS(run_trial(&many, layout.ranks, &err), FATHOM_IO);
+    CHECK_HAS(err.text, "no more data");
+    for (int rank = 0; rank < layout.ranks; rank++) {
+        CHECK_STATUS(many.outcomes[rank], rank == fails_on ? FATHOM_IO : FATHOM_PEER);
+        CHECK_HAS(many.texts[rank], "no more data");
+    }
+}
+
 /* Wherever its messages are, a stage that fails ends the others' waits, which say why. */
 static void a_stage_that_fails_ends_all(void) {
     for (int i = 0; i < LAYOUTS; i++) {
-        for (int fails_on = 0; fails_on < layouts[i].ranks; fails_on++) {
-            struct trial many = piped(deep_json, layouts[i].stages);
-            const int replicas = layouts[i].ranks / layouts[i].stages;
-            many.fails_on = fails_on;
-            if (replicas > 1 && fails_on % replicas == 0) continue; /* another has the last one */
-            harness_context("rank %d of %d", fails_on, layouts[i].ranks);
-            CHECK_STATUS(run_trial(&many, layouts[i].ranks, &err), FATHOM_IO);
-            CHECK_HAS(err.text, "no more data");
-            for (int rank = 0; rank < layouts[i].ranks; rank++) {
-                CHECK_STATUS(many.outcomes[rank], rank == fails_on ? FATHOM_IO : FATHOM_PEER);
-                CHECK_HAS(many.texts[rank], "no more data");
-            }
-        }
+        const int replicas = layouts[i].ranks / layouts[i].stages;
+        for (int rank = 0; rank < layouts[i].ranks; rank++)
+            for (int64_t at = 0; at < BATCH / MICRO / replicas; at++)
+                check_failing_stage(layouts[i], rank, at);
     }
 }
 
