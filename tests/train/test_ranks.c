@@ -57,6 +57,7 @@ struct trial {
     bool holds_all;     /* every rank's model is whole */
     int fails_on;       /* the rank that cannot read a micro-batch of step 1; -1: none */
     int64_t fails_at;   /* that one, from 0 */
+    int waits_on;       /* the rank that waits for all others in place of step 1; -1: none */
     enum recompute recompute;
     int64_t bad_at;     /* a weight of the last layer that is no number in the first step; -1 */
     const char *save;   /* a directory for checkpoints; NULL: none */
@@ -151,7 +152,10 @@ static fathom_status take_step(struct rank *r, int64_t step, struct step_metrics
                                struct error *err) {
     const struct step_totals totals = step_totals_of(BATCH, LENGTH, r->model->config.mtp_modules);
     trainer_begin(r->trainer, &totals, &(struct step_weights){.mtp = 0.3, .balance = 1e-3});
-    TRY(accumulate(r, step, err));
+    if (r->comm && r->comm->rank == r->trial->waits_on && step == 1)
+        comm_run(r->comm, &r->trainer->stream, &(struct comm_op){.kind = COMM_BARRIER});
+    else
+        TRY(accumulate(r, step, err));
     if (r->comm && r->trial->divides_experts) check_own_experts(r);
     return trainer_finish(r->trainer, 1e-3, 1e-3, metrics, err);
 }
@@ -287,7 +291,7 @@ static fathom_status run_trial(struct trial *trial, int ranks, struct error *err
 }
 
 static const struct trial plain = {
-    .config = config_json, .steps = STEPS, .bad_at = -1, .fails_on = -1};
+    .config = config_json, .steps = STEPS, .bad_at = -1, .fails_on = -1, .waits_on = -1};
 static struct error err;
 
 /* ---- against one rank ---- */
@@ -492,6 +496,17 @@ static void a_stage_that_fails_ends_all(void) {
             for (int64_t at = 0; at < BATCH / MICRO / replicas; at++)
                 check_failing_stage(layouts[i], rank, at);
     }
+}
+
+/* Rank 1 never takes what rank 0 has sent before it failed. */
+static void a_stage_that_fails_does_not_wait_for_its_neighbour(void) {
+    struct trial many = piped(deep_json, 2);
+    many.fails_on = 0;
+    many.fails_at = 1;
+    many.waits_on = 1;
+    CHECK_STATUS(run_trial(&many, 2, &err), FATHOM_IO);
+    CHECK_STATUS(many.outcomes[1], FATHOM_PEER);
+    CHECK_HAS(many.texts[1], "no more data");
 }
 
 static void pipelines_that_ranks_cannot_form_are_refused(void) {
@@ -751,6 +766,7 @@ static const struct test tests[] = {
     TEST(stages_that_share_no_tensor_have_the_bits_of_one_rank),
     TEST(a_gradient_that_is_not_finite_is_named_on_every_stage),
     TEST(a_stage_that_fails_ends_all),
+    TEST_LONG(a_stage_that_fails_does_not_wait_for_its_neighbour, 30),
     TEST(pipelines_that_ranks_cannot_form_are_refused),
     TEST(moments_are_divided_among_the_ranks),
     TEST(shards_meet_at_chunks),
