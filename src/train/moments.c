@@ -66,10 +66,13 @@ fathom_status moments_end(const struct optimizer *o, fathom_status outcome, stru
     return outcome == FATHOM_OK ? status : outcome;
 }
 
-fathom_status moments_serve(const struct optimizer *o, struct stream *stream, struct error *err) {
+fathom_status moments_serve(const struct optimizer *o, struct stream *stream, bool *has_ended,
+                            struct error *err) {
+    *has_ended = false;
     for (;;) {
         int64_t request = 0;
         TRY(tell(o, &request, stream, err));
+        *has_ended = request < 0;
         if (request == -1) return FATHOM_OK;
         if (request < 0)
             RAISE((fathom_status)(-1 - request), "rank 0 failed (%s)",

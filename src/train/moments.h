@@ -17,8 +17,9 @@ fathom_status moments_fetch(const struct optimizer *optimizer, int64_t param, bo
 /* Tells the others how it went with rank 0; returns `outcome`. */
 fathom_status moments_end(const struct optimizer *optimizer, fathom_status outcome,
                           struct stream *stream, struct error *err);
-/* Sends what rank 0 asks for until it ends; its outcome. */
+/* Sends what rank 0 asks for until it ends; its outcome. Whether it has ended, and not this rank
+ * failed before, is *has_ended. */
 fathom_status moments_serve(const struct optimizer *optimizer, struct stream *stream,
-                            struct error *err);
+                            bool *has_ended, struct error *err);
 
 #endif

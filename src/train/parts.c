@@ -29,6 +29,19 @@ static fathom_status tell_stages(const struct trained *t, struct stream *stream,
     return stream_check(stream, err);
 }
 
+/* Nobody leaves with the outcome before all ranks have been told it: the stages' first ranks wait
+ * for each other, and each stage's others for its first. */
+static fathom_status leave_together(const struct trained *t, struct stream *stream,
+                                    fathom_status outcome, struct error *err) {
+    struct comm *replicas = t->optimizer->zero.comm;
+    const struct comm_op barrier = {.kind = COMM_BARRIER};
+    if (!t->stages) return outcome;
+    if (is_first_of(replicas)) comm_run(t->stages, stream, &barrier);
+    if (replicas) comm_run(replicas, stream, &barrier);
+    fathom_status status = stream_check(stream, outcome == FATHOM_OK ? err : NULL);
+    return outcome == FATHOM_OK ? status : outcome;
+}
+
 /* The stage that a parameter belongs to, whose copies elsewhere do not count. */
 static int owner_of(const struct trained *t, const struct param *p) {
     int stage = t->stages ? t->stages->size - 1 : 0;
@@ -94,7 +107,8 @@ fathom_status parts_close(struct parts *parts, fathom_status outcome, struct err
     if (t->stages) status = tell_stages(t, &parts->stream, &end, outcome == FATHOM_OK ? err : NULL);
     if (outcome == FATHOM_OK) outcome = status;
     param_list_free(&parts->whole);
-    return moments_end(t->optimizer, outcome, &parts->stream, err);
+    outcome = moments_end(t->optimizer, outcome, &parts->stream, err);
+    return leave_together(t, &parts->stream, outcome, err);
 }
 
 /* ---- the others ---- */
@@ -102,7 +116,8 @@ fathom_status parts_close(struct parts *parts, fathom_status outcome, struct err
 struct answer {
     const struct trained *trained;
     struct stream stream;
-    void *buffer; /* the largest own tensor's bytes */
+    void *buffer;   /* the largest own tensor's bytes; a stage's first rank */
+    bool has_ended; /* rank 0 has said how it went */
 };
 
 static fathom_status answer_one(struct answer *a, const struct request *r, struct error *err) {
@@ -126,22 +141,29 @@ static fathom_status answer_all(struct answer *a, struct error *err) {
     for (;;) {
         struct request request = {0};
         TRY(tell_stages(t, &a->stream, &request, err));
+        a->has_ended = request.kind < 0;
         if (request.kind == -1) return FATHOM_OK;
-        if (request.kind < 0)
+        if (a->has_ended)
             RAISE((fathom_status)(-1 - request.kind), "rank 0 failed (%s)",
                   status_name((fathom_status)(-1 - request.kind)));
         TRY(answer_one(a, &request, err));
     }
 }
 
+/* The first rank of a stage, for it and its replicas. */
+static fathom_status answer_for_stage(struct answer *a, struct error *err) {
+    fathom_status status = answer_all(a, err);
+    mem_free(a->buffer);
+    return moments_end(a->trained->optimizer, status, &a->stream, err);
+}
+
 fathom_status parts_serve(const struct trained *trained, struct error *err) {
-    struct answer answer = {.trained = trained};
-    stream_init(&answer.stream, trained->model->device);
-    if (!is_first_of(trained->optimizer->zero.comm))
-        return moments_serve(trained->optimizer, &answer.stream, err);
-    fathom_status status = answer_all(&answer, err);
-    mem_free(answer.buffer);
-    return moments_end(trained->optimizer, status, &answer.stream, err);
+    struct answer a = {.trained = trained};
+    stream_init(&a.stream, trained->model->device);
+    fathom_status status = is_first_of(trained->optimizer->zero.comm)
+                               ? answer_for_stage(&a, err)
+                               : moments_serve(trained->optimizer, &a.stream, &a.has_ended, err);
+    return a.has_ended ? leave_together(trained, &a.stream, status, err) : status;
 }
 
 /* ---- weights for a file ---- */
