@@ -121,16 +121,10 @@ static void run_layer_again(struct run *run, const struct pass *pass, int64_t la
 
 /* ---- between stages ---- */
 
-/* [T, D] of the residual stream. */
-static struct tensor take_stream(const struct model *model, const struct train_batch *batch,
-                                 struct arena *kept) {
+struct tensor run_take_stream(const struct model *model, const struct train_batch *batch,
+                              struct arena *kept) {
     const struct pass pass = {.model = model};
     return pass_tensor(&pass, kept, batch->batch.tokens_count, model->config.dim);
-}
-
-struct tensor run_take_input(const struct model *model, const struct train_batch *batch,
-                             struct arena *kept) {
-    return take_stream(model, batch, kept);
 }
 
 struct tensor run_output(const struct run *run) {
@@ -138,7 +132,7 @@ struct tensor run_output(const struct run *run) {
 }
 
 struct tensor run_take_gradient(struct run *run) {
-    run->dhidden[0] = take_stream(run->pass.model, run->batch, run->pass.kept);
+    run->dhidden[0] = run_take_stream(run->pass.model, run->batch, run->pass.kept);
     return run->dhidden[0];
 }
 
@@ -235,10 +229,11 @@ void run_forward(struct run *run, const struct train_batch *batch,
 
     take_balance(run);
     pass_rotations(pass);
-    run->x[stage.begin] = stage_is_first(stage) ? take_stream(model, batch, kept) : options->input;
+    run->x[stage.begin] =
+        stage_is_first(stage) ? run_take_stream(model, batch, kept) : options->input;
     if (stage_is_first(stage)) embed(pass, run->x[0]);
     for (int64_t layer = stage.begin; layer < stage.end; layer++) {
-        run->x[layer + 1] = take_stream(model, batch, kept);
+        run->x[layer + 1] = run_take_stream(model, batch, kept);
         run_layer(run, pass, layer, run->x[layer + 1], run->x[layer], &run->layers[layer]);
     }
     if (stage_is_last(stage, c)) run_end_forward(run);

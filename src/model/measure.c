@@ -43,7 +43,7 @@ static fathom_status measure_pass(struct measure *m, struct run_bytes *bytes,
     arena_measure(&scratch);
     TRY(measure_batch(m, &batch, count, &batch_options, &bytes->host, &device, &stream, err));
     struct run_options placed = *options;
-    if (!stage_is_first(model->stage)) placed.input = run_take_input(model, &batch, &kept);
+    if (!stage_is_first(model->stage)) placed.input = run_take_stream(model, &batch, &kept);
     run_forward(m->run, &batch, &placed, &stream, &kept, &scratch);
     if (is_last) run_heads(m->run, !options->only_measures);
     if (!is_last && !options->only_measures) run_take_gradient(m->run);

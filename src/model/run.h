@@ -7,7 +7,7 @@
  * A model that is a stage of a pipeline (model->stage) computes its layers only. What comes before
  * them is the caller's to bring: the residual stream x and, on the way back, its gradient.
  *
- *     run_take_input    [T, D] for the x of the stage before, which options->input then is
+ *     run_take_stream   [T, D] for the x of the stage before, which options->input then is
  *     run_forward       run_output is the x for the stage after
  *     run_take_gradient [T, D] for the gradient of that x from the stage after, in run_heads' place
  *     run_backward      run_gradient is that of the input, in the same memory
@@ -66,8 +66,8 @@ void run_heads(struct run *run, bool with_gradients);
 void run_backward(struct run *run);
 
 /* What a stage exchanges with its neighbours; memory is the pass's, from `kept`. */
-struct tensor run_take_input(const struct model *model, const struct train_batch *batch,
-                             struct arena *kept);
+struct tensor run_take_stream(const struct model *model, const struct train_batch *batch,
+                              struct arena *kept);
 struct tensor run_output(const struct run *run);
 struct tensor run_take_gradient(struct run *run);
 struct tensor run_gradient(const struct run *run);

@@ -137,7 +137,7 @@ fathom_status pipeline_forward(struct pipeline *p, const struct pipeline_action 
     TRY(train_batch_build(&slot->batch, input->sequences, input->count, input->batch, &slot->host,
                           &slot->device, p->stream, err));
     if (!stage_is_first(p->model->stage)) {
-        options.input = run_take_input(p->model, &slot->batch, &slot->kept);
+        options.input = run_take_stream(p->model, &slot->batch, &slot->kept);
         receive(p, action, options.input);
     }
     run_forward(slot->run, &slot->batch, &options, p->stream, &slot->kept, &p->scratch);

@@ -8,11 +8,13 @@
  * - a micro-batch goes forward once and then backward once on every stage, through one slot, which
  *   holds its activations from the one to the other;
  * - all stages have one order of forwards, and one of backwards;
- * - nobody waits for himself, where
- *     a FORWARD begins when the stage before has ended the same, and the BACKWARD of the
- * micro-batch that was in its slot has begun there; a BACKWARD begins when the stage after has
- * ended the same; an action ends when its neighbour in the direction of its message has begun the
- * action before it of that kind: one message is on its way in each direction. */
+ * - nobody waits for himself, by these rules:
+ *
+ *     a FORWARD begins when the stage before has ended the same, and when the BACKWARD of what was
+ *     in its slot has begun there; a BACKWARD begins when the stage after has ended the same
+ *
+ *     either ends when the neighbour that it sends to has begun the one before it of its kind, as
+ *     one message is under way in each direction */
 #ifndef TRAIN_PIPELINE_SCHEDULE_H
 #define TRAIN_PIPELINE_SCHEDULE_H
 

@@ -120,8 +120,8 @@ static const struct option rows[] = {
      "--threads between them",
      false, false},
     {"pipeline-stages", OPTION_INT, AT(pipeline_stages), 1, COMM_RANKS_MAX, "1", NULL, "N",
-     "pipelines of so many ranks: each computes its part of the layers, for micro-batches that "
-     "follow each other (1F1B); must divide --ranks",
+     "stages that the layers are divided into, each on a rank of its own or several (1F1B); must "
+     "divide --ranks",
      false, false},
     {"expert-parallel", OPTION_FLAG, AT(expert_parallel), 0, 0, NULL, NULL, NULL,
      "each rank computes its part of the experts, for the tokens of all ranks", false, false},

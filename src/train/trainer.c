@@ -279,7 +279,8 @@ struct given_batch {
 static fathom_status read_given(void *owner, int64_t index, const struct sequence **sequences,
                                 int64_t *count, struct error *err) {
     const struct given_batch *given = owner;
-    (void)index, (void)err;
+    (void)index; /* the only one */
+    (void)err;
     *sequences = given->sequences;
     *count = given->count;
     return FATHOM_OK;

@@ -64,7 +64,7 @@ static double two_stages(struct fixture *f, const struct run_options *options) {
     run_forward(first, &batches[0], options, &f->stream, &kept, &f->scratch);
     const struct tensor sent = run_output(first);
     place(f, &batches[1], 1, 2);
-    second.input = run_take_input(f->model, &batches[1], &f->kept);
+    second.input = run_take_stream(f->model, &batches[1], &f->kept);
     memcpy(second.input.data, sent.data, (size_t)tensor_count(sent) * dtype_size(sent.dtype));
     run_forward(f->run, &batches[1], &second, &f->stream, &f->kept, &f->scratch);
     run_heads(f->run, true);
