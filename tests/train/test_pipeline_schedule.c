@@ -134,10 +134,10 @@ static int64_t slot_before(const struct pipeline_schedule *list, int64_t i) {
 /* Whether stage s may begin its next action, or end the one that it has begun. */
 static bool may_go_on(const struct play *p, int s) {
     const struct pipeline_schedule *list = &p->lists->of[s];
+    if (p->ended[s] == list->count) return false;
     const bool is_begun = p->begun[s] > p->ended[s];
     const struct pipeline_action *a = &list->actions[p->ended[s]];
     const bool is_forward = a->kind == PIPELINE_FORWARD;
-    if (p->ended[s] == list->count) return false;
     if (is_begun)
         return has_come(p, is_forward ? s + 1 : s - 1, a->kind, a->micro_batch - 1, false);
     if (!is_forward) return has_come(p, s + 1, a->kind, a->micro_batch, true);
