@@ -187,13 +187,14 @@ static void take_one_thread(struct world *w) {
 static void threads_drop_the_same(void) { check_same_bits(take_one_thread); }
 
 /* Ranks have the same micro-batches, and so drop the same of them. */
-static void check_ranks(bool divides_experts) {
+static void check_ranks(bool divides_experts, int64_t stages) {
     struct world w;
     open_world(&w, 1);
     take_v2_recipe(&w.options);
     const struct totals one = run_totals(&w);
     CHECK(one.dropped > 0);
     w.options.expert_parallel = divides_experts;
+    w.options.pipeline_stages = stages;
     for (w.options.ranks = 2; w.options.ranks <= 4; w.options.ranks *= 2) {
         const struct totals many = run_totals(&w);
         CHECK_EQ(many.routed, one.routed);
@@ -205,8 +206,9 @@ static void check_ranks(bool divides_experts) {
     }
     world_close(&w);
 }
-static void ranks_drop_what_one_drops(void) { check_ranks(false); }
-static void ranks_that_divide_the_experts_drop_what_one_drops(void) { check_ranks(true); }
+static void ranks_drop_what_one_drops(void) { check_ranks(false, 1); }
+static void ranks_that_divide_the_experts_drop_what_one_drops(void) { check_ranks(true, 1); }
+static void stages_drop_what_one_rank_drops(void) { check_ranks(false, 2); }
 
 static void nothing_is_dropped_where_all_sequences_are_exempt(void) {
     struct world w;
@@ -360,6 +362,7 @@ static const struct test tests[] = {
     TEST(threads_drop_the_same),
     TEST(ranks_drop_what_one_drops),
     TEST(ranks_that_divide_the_experts_drop_what_one_drops),
+    TEST(stages_drop_what_one_rank_drops),
     TEST(nothing_is_dropped_where_all_sequences_are_exempt),
     TEST(about_the_asked_share_is_exempt),
     TEST(device_balance_evens_the_loads),
