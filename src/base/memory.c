@@ -41,8 +41,9 @@ static bool block_size(size_t count, size_t size, size_t *bytes) {
 static void *allocate(size_t bytes) {
     enum { HUGE_PAGE = 2 << 20 };
     if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(MEM_ALIGNMENT, bytes);
-    void *block = aligned_alloc(HUGE_PAGE, bytes);
-    if (block) (void)madvise(block, bytes, MADV_HUGEPAGE);
+    void *block = NULL; /* aligned_alloc asks for a multiple of the alignment */
+    if (posix_memalign(&block, HUGE_PAGE, bytes) != 0) return NULL;
+    (void)madvise(block, bytes, MADV_HUGEPAGE);
     return block;
 }
 
