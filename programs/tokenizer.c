@@ -18,7 +18,7 @@
 
 struct train_options {
     int64_t vocab_size, minimum_count, threads;
-    char *out, *field, *special;
+    char *out, *field, *special, *pretokenizer;
     bool force;
 };
 static const struct option train_rows[] = {
@@ -32,6 +32,9 @@ static const struct option train_rows[] = {
      "field of .jsonl files that holds the text", false, true},
     {"special", OPTION_STRING, offsetof(struct train_options, special), 0, 0, NULL, NULL, "A,B",
      "more special tokens, separated by commas", false, true},
+    {"pre-tokenizer", OPTION_STRING, offsetof(struct train_options, pretokenizer), 0, 0,
+     "deepseek-v3", NULL, "NAME",
+     "deepseek-v3, deepseek-llm, deepseek-coder, qwen2, llama-bpe, gpt-2, smollm", false, true},
     {"threads", OPTION_INT, offsetof(struct train_options, threads), 0, 1024, "0", NULL, "N",
      "0: all processors; the result is the same for any number", false, false},
     {"force", OPTION_FLAG, offsetof(struct train_options, force), 0, 0, NULL, NULL, NULL,
@@ -39,7 +42,7 @@ static const struct option train_rows[] = {
 };
 static const struct option_table train_table = {
     "tokenizer train",
-    "Train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer.",
+    "Train a byte-level BPE tokenizer.",
     "FILE...",
     "FILE is .txt (one document) or .jsonl, plain, gzip or zstd; - is standard input.\n"
     "Example: fathom tokenizer train --vocab-size 4096 --out tok corpus.jsonl",
@@ -109,7 +112,7 @@ static fathom_status train_on(struct command *command, const struct train_option
     char size[32], time[32];
     double begin = clock_seconds();
     TRY(split_special(o->special, extra, &options.extra_count, err));
-    TRY(bpe_check_special(extra, options.extra_count, err));
+    TRY(bpe_trainer_check_special(trainer, extra, options.extra_count, err));
     TRY(count_words(trainer, reader, command->log, &bytes, err));
     TRY(bpe_trainer_finish(trainer, &options, t, err));
     TRY(save_tokenizer(*t, o, err));
@@ -140,7 +143,7 @@ static fathom_status run_train(struct command *command) {
         status = doc_reader_open(&reader, (const char *const *)command->argv, (size_t)files,
                                  o.field, err);
     if (status == FATHOM_OK) status = pool_new(&pool, (int)o.threads, err);
-    if (status == FATHOM_OK) status = bpe_trainer_new(&trainer, pool, err);
+    if (status == FATHOM_OK) status = bpe_trainer_new(&trainer, o.pretokenizer, pool, err);
     if (status == FATHOM_OK) status = train_on(command, &o, reader, trainer, &t);
     /* Nothing was saved, so this is no success: a script must not go on. */
     if (status == FATHOM_INTERRUPTED)

@@ -63,6 +63,8 @@ wrong_includes() {
         wrap("^jansson", "^src/base/json\\.c$", "src/base/json.c")
         wrap("^ini\\.h$", "^src/base/options\\.c$", "src/base/options.c")
         wrap("^xxh", "^src/base/", "src/base/")
+        wrap("^oniguruma", "^src/text/regex\\.c$", "src/text/regex.c")
+        wrap("^utf8proc", "^src/text/normalizer\\.c$", "src/text/normalizer.c")
         wrap("^(zlib|zstd)\\.h$", "^src/data/", "src/data/")
         wrap("^(cuda|cublas|nvml|nccl)", "^src/cuda/", "src/cuda/")
         wrap("^mpi\\.h$", "^src/comm/", "src/comm/")

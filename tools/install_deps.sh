@@ -6,7 +6,7 @@
 set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config libjansson-dev libinih-dev libxxhash-dev
-    zlib1g-dev libzstd-dev)
+    zlib1g-dev libzstd-dev libonig-dev libutf8proc-dev)
 case "${1:-}" in
 '') ;;
 long) packages+=(clang clang-format clang-tidy libclang-rt-14-dev) ;;

@@ -229,3 +229,16 @@ void json_write_f32(struct text *out, float value) {
     else
         write_shortest(out, (double)value, 1, 9, true);
 }
+
+static int append_dumped(const char *bytes, size_t size, void *arg) {
+    struct text *out = arg;
+    text_append(out, bytes, size);
+    return out->failed ? -1 : 0;
+}
+
+void json_write_node(struct text *out, const json_node *node) {
+    if (!node)
+        text_append_string(out, "null");
+    else if (json_dump_callback(node, append_dumped, out, JSON_ENCODE_ANY) != 0)
+        out->failed = true;
+}

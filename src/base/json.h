@@ -66,6 +66,7 @@ fathom_status json_need_string(const json_node *object, const char *key, const c
  * U+FFFD). json_write_f64 prints the shortest form that reads back equal (17 digits at most); a
  * non-finite number is written as null, which is what JSON has. */
 void json_write_string(struct text *out, const char *bytes, size_t size);
+void json_write_node(struct text *out, const json_node *node); /* one line; NULL is null */
 void json_write_f64(struct text *out, double value);
 void json_write_f32(struct text *out, float value);
 

@@ -38,6 +38,8 @@ struct encoder {
     size_t symbol_capacity;
     struct candidate *heap;
     size_t heap_count, heap_capacity;
+    struct cutter *cutter;
+    struct normalizer_scratch normalizing;
 };
 
 fathom_status encoder_new(struct encoder **out, const struct tokenizer *tokenizer,
@@ -47,6 +49,7 @@ fathom_status encoder_new(struct encoder **out, const struct tokenizer *tokenize
     TRY(MEM_NEW(&e, 1, "an encoder", err));
     e->tokenizer = tokenizer;
     fathom_status status = MEM_NEW(&e->cache, CACHE_SLOTS, "an encoder", err);
+    if (status == FATHOM_OK) status = cutter_new(&e->cutter, tokenizer->pretokenizer, err);
     if (status != FATHOM_OK)
         encoder_free(e);
     else
@@ -59,6 +62,8 @@ void encoder_free(struct encoder *e) {
     mem_free(e->cache);
     mem_free(e->symbols);
     mem_free(e->heap);
+    cutter_free(e->cutter);
+    normalizer_scratch_free(&e->normalizing);
     mem_free(e);
 }
 
@@ -199,6 +204,10 @@ static fathom_status encode_long(struct encoder *e, const unsigned char *bytes, 
 static fathom_status encode_piece(struct encoder *e, const unsigned char *bytes, size_t size,
                                   struct token_list *out, struct error *err) {
     int32_t ids[SCAN_LIMIT];
+    if (e->tokenizer->ignore_merges) {
+        int32_t whole = tokenizer_ordinary(e->tokenizer, bytes, size);
+        if (whole >= 0) return token_list_add(out, whole, err);
+    }
     if (size > SCAN_LIMIT) return encode_long(e, bytes, size, out, err);
     struct cached_word *word = NULL;
     if (size <= CACHE_WORD) {
@@ -226,36 +235,52 @@ static fathom_status encode_piece(struct encoder *e, const unsigned char *bytes,
 
 static fathom_status encode_plain(struct encoder *e, const unsigned char *text, size_t size,
                                   struct token_list *out, struct error *err) {
-    struct pretokenizer p;
-    size_t begin = 0, end = 0;
-    pretokenizer_start(&p, e->tokenizer->pretokenizer, text, size);
-    while (pretokenizer_next(&p, &begin, &end))
-        TRY(encode_piece(e, text + begin, end - begin, out, err));
-    return FATHOM_OK;
+    struct piece piece;
+    TRY(cutter_start(e->cutter, text, size, err));
+    for (;;) {
+        TRY(cutter_next(e->cutter, &piece, err));
+        if (piece.size == 0) return FATHOM_OK;
+        TRY(encode_piece(e, piece.bytes, piece.size, out, err));
+    }
+}
+
+/* ---- added tokens ---- */
+
+static fathom_status encode_pass(struct encoder *e, const unsigned char *text, size_t size,
+                                 int pass, struct token_list *out, struct error *err);
+
+/* What stands between added tokens that are looked for before normalizing. */
+static fathom_status encode_normalized(struct encoder *e, const unsigned char *text, size_t size,
+                                       bool parse_added, struct token_list *out,
+                                       struct error *err) {
+    const struct normalizer *normalizer = e->tokenizer->normalizer;
+    if (normalizer)
+        TRY(normalizer_apply(normalizer, &e->normalizing, text, size, &text, &size, err));
+    return parse_added ? encode_pass(e, text, size, 1, out, err)
+                       : encode_plain(e, text, size, out, err);
 }
 
 /* Splits at the added tokens of a pass (0: not normalized, 1: normalized), leftmost and longest. */
 static fathom_status encode_pass(struct encoder *e, const unsigned char *text, size_t size,
                                  int pass, struct token_list *out, struct error *err) {
     const struct tokenizer *t = e->tokenizer;
-    if (pass == 2) return encode_plain(e, text, size, out, err);
-    size_t done = 0;
-    for (size_t at = 0; at < size;) {
-        size_t length = 0;
-        int32_t id = added_list_match(&t->added[pass], t, text + at, size - at, &length);
-        if (id < 0) {
-            at++;
-            continue;
+    size_t done = 0, from = 0;
+    for (;;) {
+        struct added_match match = added_list_next(&t->added[pass], t, text, size, &from, done);
+        if (match.begin > done) {
+            const unsigned char *between = text + done;
+            TRY(pass == 0 ? encode_normalized(e, between, match.begin - done, true, out, err)
+                          : encode_plain(e, between, match.begin - done, out, err));
         }
-        TRY(encode_pass(e, text + done, at - done, pass + 1, out, err));
-        TRY(token_list_add(out, id, err));
-        at += length;
-        done = at;
+        if (match.id < 0) return FATHOM_OK;
+        TRY(token_list_add(out, match.id, err));
+        done = match.end;
     }
-    return encode_pass(e, text + done, size - done, pass + 1, out, err);
 }
 
 fathom_status encoder_encode(struct encoder *e, const char *text, size_t size, bool parse_added,
                              struct token_list *out, struct error *err) {
-    return encode_pass(e, (const unsigned char *)text, size, parse_added ? 0 : 2, out, err);
+    const unsigned char *bytes = (const unsigned char *)text;
+    return parse_added ? encode_pass(e, bytes, size, 0, out, err)
+                       : encode_normalized(e, bytes, size, false, out, err);
 }

@@ -30,6 +30,7 @@ struct made_token {
 };
 
 struct bpe_trainer {
+    struct pretokenizer *pretokenizer; /* the tokenizer's, once it is made */
     struct bpe_words *counted;
     struct word *words;
     size_t word_count;
@@ -44,11 +45,13 @@ struct bpe_trainer {
     size_t token_mask;
 };
 
-fathom_status bpe_trainer_new(struct bpe_trainer **out, struct pool *pool, struct error *err) {
+fathom_status bpe_trainer_new(struct bpe_trainer **out, const char *pretokenizer, struct pool *pool,
+                              struct error *err) {
     struct bpe_trainer *t = NULL;
     *out = NULL;
     TRY(MEM_NEW(&t, 1, "training a tokenizer", err));
-    fathom_status status = bpe_words_new(&t->counted, PRETOKENIZER_DEEPSEEK_V3, pool, err);
+    fathom_status status = pretokenizer_named(&t->pretokenizer, pretokenizer, err);
+    if (status == FATHOM_OK) status = bpe_words_new(&t->counted, t->pretokenizer, pool, err);
     if (status != FATHOM_OK)
         bpe_trainer_free(t);
     else
@@ -59,6 +62,7 @@ fathom_status bpe_trainer_new(struct bpe_trainer **out, struct pool *pool, struc
 void bpe_trainer_free(struct bpe_trainer *t) {
     if (!t) return;
     bpe_words_free(t->counted);
+    pretokenizer_free(t->pretokenizer);
     mem_free(t->words);
     mem_free(t->symbols);
     pair_counts_free(&t->pairs);
@@ -235,16 +239,22 @@ static bool is_valid_utf8(const char *text, size_t size) {
 
 /* Whether an ordinary token could have this spelling in tokenizer.json: one piece of a text in
  * byte-level characters. Its key would then stand there twice. */
-static fathom_status could_be_ordinary(const char *text, bool *could, struct error *err) {
+static fathom_status could_be_ordinary(const struct bpe_trainer *t, const char *text, bool *could,
+                                       struct error *err) {
     struct text bytes = {0};
-    struct pretokenizer p;
-    size_t begin = 0, end = 0;
+    struct cutter *cutter = NULL;
+    struct piece piece = {0};
     *could = false;
-    if (token_unspell(text, strlen(text), &bytes)) {
-        pretokenizer_start(&p, PRETOKENIZER_DEEPSEEK_V3, text_data(&bytes), bytes.size);
-        *could = pretokenizer_next(&p, &begin, &end) && end == bytes.size;
+    if (!token_unspell(text, strlen(text), &bytes)) {
+        text_free(&bytes);
+        return FATHOM_OK;
     }
     fathom_status status = text_check(&bytes, err);
+    if (status == FATHOM_OK) status = cutter_new(&cutter, t->pretokenizer, err);
+    if (status == FATHOM_OK) status = cutter_start(cutter, text_data(&bytes), bytes.size, err);
+    if (status == FATHOM_OK) status = cutter_next(cutter, &piece, err);
+    *could = piece.size == bytes.size;
+    cutter_free(cutter);
     text_free(&bytes);
     return status;
 }
@@ -255,7 +265,8 @@ static bool is_among(const char *text, const char *const *list, size_t count) {
     return false;
 }
 
-fathom_status bpe_check_special(const char *const *extra, size_t count, struct error *err) {
+fathom_status bpe_trainer_check_special(const struct bpe_trainer *t, const char *const *extra,
+                                        size_t count, struct error *err) {
     for (size_t i = 0; i < count; i++) {
         bool could = false;
         size_t size = strlen(extra[i]);
@@ -265,7 +276,7 @@ fathom_status bpe_check_special(const char *const *extra, size_t count, struct e
         if (is_among(extra[i], extra, i) || is_among(extra[i], leading_tokens, LEADING) ||
             is_among(extra[i], trailing_tokens, TRAILING))
             RAISE(FATHOM_USAGE, "special token \"%s\" is there already", extra[i]);
-        TRY(could_be_ordinary(extra[i], &could, err));
+        TRY(could_be_ordinary(t, extra[i], &could, err));
         if (could)
             RAISE(FATHOM_USAGE,
                   "special token \"%s\" could be an ordinary token too; name it like <%s>",
@@ -296,7 +307,8 @@ static fathom_status set_made(struct tokenizer *t, const struct bpe_trainer *tra
 static fathom_status fill_tokenizer(struct tokenizer *t, struct bpe_trainer *trainer,
                                     const struct bpe_train_options *o, struct error *err) {
     int32_t id = LEADING + (int32_t)trainer->token_count;
-    t->pretokenizer = PRETOKENIZER_DEEPSEEK_V3;
+    t->pretokenizer = trainer->pretokenizer;
+    trainer->pretokenizer = NULL;
     for (int i = 0; i < LEADING; i++) TRY(set_added(t, i, leading_tokens[i], true, err));
     TRY(set_made(t, trainer, err));
     for (int i = 0; i < TRAILING; i++) {
@@ -304,6 +316,7 @@ static fathom_status fill_tokenizer(struct tokenizer *t, struct bpe_trainer *tra
         TRY(set_added(t, id++, trailing_tokens[i], is_special, err));
     }
     for (size_t i = 0; i < o->extra_count; i++) TRY(set_added(t, id++, o->extra[i], true, err));
+    TRY(tokenizer_set_byte_level(t, err));
     t->bos = 0;
     t->eos = 1;
     TRY(tokenizer_index(t, "the new tokenizer", err));
@@ -324,7 +337,7 @@ fathom_status bpe_trainer_finish(struct bpe_trainer *t, const struct bpe_train_o
         RAISE(FATHOM_USAGE,
               "a vocabulary of %d is not in [%lld, %d]: bytes and special tokens alone take %lld",
               o->vocab_size, (long long)fixed, TOKENIZER_MAX_VOCAB, (long long)fixed);
-    TRY(bpe_check_special(o->extra, o->extra_count, err));
+    TRY(bpe_trainer_check_special(t, o->extra, o->extra_count, err));
     TRY(bpe_words_finish(t->counted, &counts, err));
     if (counts->count == 0) RAISE(FATHOM_BAD_INPUT, "no text to train a tokenizer on");
     TRY(start_tokens(t, wanted, id_of, err));

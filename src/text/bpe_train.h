@@ -29,8 +29,10 @@ struct bpe_train_options {
     void *progress_arg;
 };
 
-/* Words are counted on the pool, which outlives the trainer; NULL: on the calling thread. */
-fathom_status bpe_trainer_new(struct bpe_trainer **out, struct pool *pool, struct error *err);
+/* With the published pre-tokenizer of this name (pretokenizer_named). Words are counted on the
+ * pool, which outlives the trainer; NULL: on the calling thread. */
+fathom_status bpe_trainer_new(struct bpe_trainer **out, const char *pretokenizer, struct pool *pool,
+                              struct error *err);
 void bpe_trainer_free(struct bpe_trainer *trainer); /* accepts NULL */
 /* Counts the words of a document, which is copied where it has to wait. After a failure here or in
  * finish the trainer can only be freed. */
@@ -42,6 +44,7 @@ fathom_status bpe_trainer_finish(struct bpe_trainer *trainer,
                                  const struct bpe_train_options *options, struct tokenizer **out,
                                  struct error *err);
 /* Whether finish would take these special tokens: for callers that want to know before reading. */
-fathom_status bpe_check_special(const char *const *extra, size_t count, struct error *err);
+fathom_status bpe_trainer_check_special(const struct bpe_trainer *trainer, const char *const *extra,
+                                        size_t count, struct error *err);
 
 #endif

@@ -14,13 +14,14 @@ struct section {
 
 /* What one thread has counted. */
 struct counter {
+    struct cutter *cutter;
     struct word_counts counts;
     fathom_status status;
     struct error err;
 };
 
 struct bpe_words {
-    enum pretokenizer_kind kind;
+    const struct pretokenizer *pretokenizer;
     struct pool *pool; /* NULL: the calling thread counts at once, and nothing waits */
     int threads;
     struct counter *counters; /* [threads] */
@@ -29,15 +30,17 @@ struct bpe_words {
     size_t section_count, section_capacity;
 };
 
-fathom_status bpe_words_new(struct bpe_words **out, enum pretokenizer_kind kind, struct pool *pool,
-                            struct error *err) {
+fathom_status bpe_words_new(struct bpe_words **out, const struct pretokenizer *pretokenizer,
+                            struct pool *pool, struct error *err) {
     struct bpe_words *w = NULL;
     *out = NULL;
     TRY(MEM_NEW(&w, 1, "counting words", err));
-    w->kind = kind;
+    w->pretokenizer = pretokenizer;
     w->pool = pool && pool_threads(pool) > 1 ? pool : NULL;
     w->threads = w->pool ? pool_threads(pool) : 1;
     fathom_status status = MEM_NEW(&w->counters, w->threads, "counting words", err);
+    for (int i = 0; i < w->threads && status == FATHOM_OK; i++)
+        status = cutter_new(&w->counters[i].cutter, pretokenizer, err);
     if (status != FATHOM_OK)
         bpe_words_free(w);
     else
@@ -47,25 +50,28 @@ fathom_status bpe_words_new(struct bpe_words **out, enum pretokenizer_kind kind,
 
 void bpe_words_free(struct bpe_words *w) {
     if (!w) return;
-    for (int i = 0; w->counters && i < w->threads; i++) word_counts_free(&w->counters[i].counts);
+    for (int i = 0; w->counters && i < w->threads; i++) {
+        cutter_free(w->counters[i].cutter);
+        word_counts_free(&w->counters[i].counts);
+    }
     mem_free(w->counters);
     text_free(&w->batch);
     mem_free(w->sections);
     mem_free(w);
 }
 
-static fathom_status count_text(enum pretokenizer_kind kind, struct word_counts *counts,
-                                const char *text, size_t size, struct error *err) {
-    struct pretokenizer p;
-    size_t begin = 0, end = 0;
-    pretokenizer_start(&p, kind, text, size);
-    while (pretokenizer_next(&p, &begin, &end)) {
-        for (size_t at = begin; at < end; at += TOKEN_MAX_BYTES) {
-            size_t part = end - at < TOKEN_MAX_BYTES ? end - at : TOKEN_MAX_BYTES;
-            TRY(word_counts_add(counts, text + at, part, 1, err));
+static fathom_status count_text(struct counter *c, const char *text, size_t size,
+                                struct error *err) {
+    struct piece piece;
+    TRY(cutter_start(c->cutter, text, size, err));
+    for (;;) {
+        TRY(cutter_next(c->cutter, &piece, err));
+        if (piece.size == 0) return FATHOM_OK;
+        for (size_t at = 0; at < piece.size; at += TOKEN_MAX_BYTES) {
+            size_t left = piece.size - at, part = left < TOKEN_MAX_BYTES ? left : TOKEN_MAX_BYTES;
+            TRY(word_counts_add(&c->counts, (const char *)piece.bytes + at, part, 1, err));
         }
     }
-    return FATHOM_OK;
 }
 
 static void count_tile(void *arg, int64_t tile, int worker) {
@@ -75,8 +81,7 @@ static void count_tile(void *arg, int64_t tile, int worker) {
     for (size_t i = first; i < end && i < w->section_count; i++) {
         const struct section *s = &w->sections[i];
         if (counter->status != FATHOM_OK) return;
-        counter->status =
-            count_text(w->kind, &counter->counts, w->batch.data + s->begin, s->size, &counter->err);
+        counter->status = count_text(counter, w->batch.data + s->begin, s->size, &counter->err);
     }
 }
 
@@ -106,9 +111,11 @@ static fathom_status add_section(struct bpe_words *w, const char *text, size_t s
 }
 
 fathom_status bpe_words_add(struct bpe_words *w, const char *text, size_t size, struct error *err) {
-    if (!w->pool) return count_text(w->kind, &w->counters[0].counts, text, size, err);
+    if (!w->pool) return count_text(&w->counters[0], text, size, err);
     for (size_t at = 0, end; at < size; at = end) {
-        end = size - at <= SECTION_BYTES ? size : pretokenizer_cut(text, size, at + SECTION_BYTES);
+        end = size - at <= SECTION_BYTES
+                  ? size
+                  : pretokenizer_cut(w->pretokenizer, text, size, at + SECTION_BYTES);
         TRY(add_section(w, text + at, end - at, err));
     }
     return FATHOM_OK;

@@ -13,9 +13,9 @@
 
 struct bpe_words;
 
-/* pool NULL: the calling thread counts. */
-fathom_status bpe_words_new(struct bpe_words **out, enum pretokenizer_kind kind, struct pool *pool,
-                            struct error *err);
+/* pool NULL: the calling thread counts. The pre-tokenizer is borrowed. */
+fathom_status bpe_words_new(struct bpe_words **out, const struct pretokenizer *pretokenizer,
+                            struct pool *pool, struct error *err);
 void bpe_words_free(struct bpe_words *words); /* accepts NULL */
 fathom_status bpe_words_add(struct bpe_words *words, const char *text, size_t size,
                             struct error *err);

@@ -34,8 +34,13 @@ void tokenizer_free(struct tokenizer *t) {
     mem_free(t->merges);
     mem_free(t->pairs);
     mem_free(t->token_slots);
-    mem_free(t->added[0].ids);
-    mem_free(t->added[1].ids);
+    added_list_free(&t->added[0]);
+    added_list_free(&t->added[1]);
+    pretokenizer_free(t->pretokenizer);
+    normalizer_free(t->normalizer);
+    mem_free(t->post_processor);
+    mem_free(t->decoder);
+    mem_free(t->affixes);
     mem_free(t->chat_template);
     mem_free(t);
 }
@@ -152,8 +157,13 @@ int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t 
 static fathom_status make_hash(struct tokenizer *t, struct error *err) {
     struct checksum *sum = NULL;
     TRY(checksum_new(&sum, err));
-    const char *name = pretokenizer_name(t->pretokenizer);
+    const char *name = pretokenizer_identity(t->pretokenizer);
     checksum_add(sum, name, strlen(name));
+    if (t->normalizer) {
+        const char *json = normalizer_json(t->normalizer);
+        checksum_add(sum, json, strlen(json));
+    }
+    if (t->ignore_merges) checksum_add(sum, "ignore_merges", strlen("ignore_merges"));
     for (int32_t id = 0; id < t->vocab_size; id++) {
         size_t length = 0;
         const char *bytes = tokenizer_token_bytes(t, id, &length);
@@ -186,6 +196,16 @@ fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct err
 int32_t tokenizer_vocab_size(const struct tokenizer *t) { return t->vocab_size; }
 int32_t tokenizer_bos(const struct tokenizer *t) { return t->bos; }
 int32_t tokenizer_eos(const struct tokenizer *t) { return t->eos; }
+
+const int32_t *tokenizer_prefix(const struct tokenizer *t, size_t *count) {
+    *count = t->prefix_count;
+    return t->affixes;
+}
+const int32_t *tokenizer_suffix(const struct tokenizer *t, size_t *count) {
+    *count = t->suffix_count;
+    return t->affixes ? t->affixes + t->prefix_count : NULL;
+}
+
 const char *tokenizer_chat_template(const struct tokenizer *t) { return t->chat_template; }
 uint64_t tokenizer_hash(const struct tokenizer *t) { return t->hash; }
 
@@ -196,8 +216,7 @@ bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
 int32_t tokenizer_find(const struct tokenizer *t, const char *bytes, size_t size) {
     for (int pass = 0; pass < 2; pass++) {
         size_t length = 0;
-        int32_t id =
-            added_list_match(&t->added[pass], t, (const unsigned char *)bytes, size, &length);
+        int32_t id = added_list_match(&t->added[pass], (const unsigned char *)bytes, size, &length);
         if (id >= 0 && length == size) return id;
     }
     return tokenizer_ordinary(t, bytes, size);

@@ -31,10 +31,14 @@ fathom_status tokenizer_save(const struct tokenizer *tokenizer, const char *dire
 int32_t tokenizer_vocab_size(const struct tokenizer *tokenizer);
 int32_t tokenizer_bos(const struct tokenizer *tokenizer); /* -1: none */
 int32_t tokenizer_eos(const struct tokenizer *tokenizer); /* -1: none */
+/* What the post-processor puts before a text and after it, for those who ask for special tokens:
+ * ids[*count], borrowed. */
+const int32_t *tokenizer_prefix(const struct tokenizer *tokenizer, size_t *count);
+const int32_t *tokenizer_suffix(const struct tokenizer *tokenizer, size_t *count);
 /* Verbatim, or NULL. */
 const char *tokenizer_chat_template(const struct tokenizer *tokenizer);
-/* XXH3 of what encoding depends on (tokens, merges, added tokens, pre-tokenizer), the same for
- * equal tokenizers whatever their files' spelling. */
+/* XXH3 of what encoding depends on (tokens, merges, added tokens, normalizer, pre-tokenizer), the
+ * same for equal tokenizers whatever their files' spelling. */
 uint64_t tokenizer_hash(const struct tokenizer *tokenizer);
 /* The bytes that a token stands for; *size 0 for an id without a token. Borrowed. */
 const char *tokenizer_token_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *size);
@@ -58,7 +62,8 @@ fathom_status encoder_new(struct encoder **out, const struct tokenizer *tokenize
                           struct error *err);
 void encoder_free(struct encoder *encoder); /* accepts NULL */
 /* Appends the ids of text[0..size). With parse_added, added tokens that are typed in the text
- * become their ids; user text has it off. No bos or eos is added. */
+ * become their ids; user text has it off. No bos or eos is added. FATHOM_UNSUPPORTED where a
+ * pattern that is not matched by hand takes too long. */
 fathom_status encoder_encode(struct encoder *encoder, const char *text, size_t size,
                              bool parse_added, struct token_list *out, struct error *err);
 

@@ -2,13 +2,22 @@
 #ifndef TEXT_TOKENIZER_DATA_H
 #define TEXT_TOKENIZER_DATA_H
 
+#include "text/normalizer.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
 
 enum { TOKENIZER_MAX_VOCAB = 1 << 24, TOKEN_MAX_BYTES = 65535 };
 
 /* Flags of a token id. */
-enum { TOKEN_EXISTS = 1, TOKEN_ADDED = 2, TOKEN_SPECIAL = 4, TOKEN_NORMALIZED = 8 };
+enum {
+    TOKEN_EXISTS = 1,
+    TOKEN_ADDED = 2,
+    TOKEN_SPECIAL = 4,
+    TOKEN_NORMALIZED = 8,   /* an added token that is looked for after normalizing */
+    TOKEN_LSTRIP = 16,      /* takes the whitespace before it */
+    TOKEN_RSTRIP = 32,      /* and behind it */
+    TOKEN_SINGLE_WORD = 64, /* not within a word */
+};
 
 struct merge {
     int32_t left, right, result; /* result is the token of left's bytes and then right's */
@@ -21,14 +30,25 @@ struct merge_slot {
 };
 
 /* Added tokens of one pass, sorted by bytes, so that matching narrows a range byte by byte. */
+struct added_token {
+    const unsigned char *bytes; /* what is looked for: of the tokenizer, or of the list's text */
+    size_t size;
+    int32_t id;
+};
 struct added_list {
-    int32_t *ids;
+    struct added_token *tokens;
     size_t count;
     uint8_t first[256 / 8]; /* bit set of first bytes */
+    struct text normalized; /* of the tokens, where there is a normalizer */
 };
 
 struct tokenizer {
-    enum pretokenizer_kind pretokenizer;
+    struct pretokenizer *pretokenizer;
+    struct normalizer *normalizer;  /* NULL: none */
+    char *post_processor, *decoder; /* their JSON */
+    bool ignore_merges;             /* a piece that is a token is that token */
+    int32_t *affixes; /* the post-processor's tokens before a text, then those after */
+    size_t prefix_count, suffix_count;
     int32_t vocab_size; /* largest id + 1 */
     struct text bytes;  /* every token's bytes, one after the other */
     size_t *offset;     /* [vocab_size] into bytes */
@@ -58,18 +78,37 @@ fathom_status tokenizer_index(struct tokenizer *t, const char *what, struct erro
  * other tables and the hash. Every byte must have a token. */
 fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct error *err);
 
+/* The post-processor's tokens around a text, and its JSON. After the tokens. */
+fathom_status tokenizer_read_post_processor(struct tokenizer *t, const json_node *node,
+                                            const char *what, struct error *err);
+fathom_status tokenizer_read_decoder(struct tokenizer *t, const json_node *node, const char *what,
+                                     struct error *err);
+/* ByteLevel for both, for a tokenizer that comes from no file. */
+fathom_status tokenizer_set_byte_level(struct tokenizer *t, struct error *err);
+
 /* rank of a pair, or -1; *result its token. */
 int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t right,
                              int32_t *result);
 /* Ordinary token of these bytes, or -1. */
 int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t size);
-/* The added tokens without TOKEN_NORMALIZED, for t->added[0], and then those with it;
- * FATHOM_BAD_INPUT for two of the same bytes. */
+/* The added tokens without TOKEN_NORMALIZED, for t->added[0], and then those with it, as the
+ * normalizer makes them; FATHOM_BAD_INPUT for two of the same bytes. */
 fathom_status added_list_make(struct added_list *list, const struct tokenizer *t,
                               bool is_normalized, const char *what, struct error *err);
+void added_list_free(struct added_list *list);
 /* The longest added token at text[0..size), or -1; *length its bytes. */
-int32_t added_list_match(const struct added_list *list, const struct tokenizer *t,
-                         const unsigned char *text, size_t size, size_t *length);
+int32_t added_list_match(const struct added_list *list, const unsigned char *text, size_t size,
+                         size_t *length);
+
+/* A walk through the added tokens that are typed in a text. */
+struct added_match {
+    int32_t id;        /* -1: none is left */
+    size_t begin, end; /* with the whitespace that it takes; all before is ordinary text */
+};
+/* The next one; *from, at first 0, is where to look on, and `done` the end of the one before. */
+struct added_match added_list_next(const struct added_list *list, const struct tokenizer *t,
+                                   const unsigned char *text, size_t size, size_t *from,
+                                   size_t done);
 
 /* GPT-2's table of printable characters for bytes: the spelling of tokens in JSON. */
 uint32_t byte_to_character(unsigned char byte);

@@ -15,17 +15,6 @@ struct source {
 
 /* ---- parts that must be as we encode ---- */
 
-static fathom_status check_normalizer(const json_node *root, const struct source *s) {
-    struct error *err = s->err;
-    const json_node *normalizer = json_member(root, "normalizer");
-    bool is_empty = json_is_null(normalizer) ||
-                    (strcmp(json_string(json_member(normalizer, "type"), NULL), "Sequence") == 0 &&
-                     json_count(json_member(normalizer, "normalizers")) == 0);
-    if (is_empty) return FATHOM_OK;
-    RAISE(FATHOM_UNSUPPORTED, "%s: a normalizer of type \"%s\" is not known here", s->what,
-          json_string(json_member(normalizer, "type"), NULL));
-}
-
 static fathom_status check_model(const json_node *model, const struct source *s) {
     struct error *err = s->err;
     const char *type = "BPE"; /* older files leave it out */
@@ -34,7 +23,7 @@ static fathom_status check_model(const json_node *model, const struct source *s)
         RAISE(FATHOM_UNSUPPORTED, "%s: a model of type \"%s\"; only byte-level BPE is known",
               s->what, type);
     static const char *const texts[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    static const char *const flags[] = {"fuse_unk", "byte_fallback", "ignore_merges"};
+    static const char *const flags[] = {"fuse_unk", "byte_fallback"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (*json_string(json_member(model, texts[i]), NULL))
             RAISE(FATHOM_UNSUPPORTED, "%s: model.%s is \"%s\", which is not known here", s->what,
@@ -47,14 +36,6 @@ static fathom_status check_model(const json_node *model, const struct source *s)
         RAISE(FATHOM_UNSUPPORTED, "%s: model.dropout is %g, but encoding here is never random",
               s->what, json_real(json_member(model, "dropout")));
     return FATHOM_OK;
-}
-
-static fathom_status check_decoder(const json_node *root, const struct source *s) {
-    struct error *err = s->err;
-    const char *type = json_string(json_member(json_member(root, "decoder"), "type"), NULL);
-    if (strcmp(type, "ByteLevel") == 0) return FATHOM_OK;
-    RAISE(FATHOM_UNSUPPORTED, "%s: a decoder of type \"%s\"; only ByteLevel is known", s->what,
-          type);
 }
 
 /* ---- tokens ---- */
@@ -118,20 +99,24 @@ static fathom_status check_added_id(const json_node *vocab, const char *text, in
 
 static fathom_status read_added_one(struct tokenizer *t, const json_node *token,
                                     const struct source *s) {
-    struct error *err = s->err;
-    static const char *const refused[] = {"lstrip", "rstrip", "single_word"};
-    const json_node *content = json_member(token, "content");
-    size_t size = 0;
-    const char *text = json_string(content, &size);
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        if (json_bool(json_member(token, refused[i])))
-            RAISE(FATHOM_UNSUPPORTED, "%s: added token \"%s\" has %s, which is not known here",
-                  s->what, text, refused[i]);
+    static const struct {
+        const char *key;
+        unsigned flag;
+    } keys[] = {{"special", TOKEN_SPECIAL},
+                {"normalized", TOKEN_NORMALIZED},
+                {"lstrip", TOKEN_LSTRIP},
+                {"rstrip", TOKEN_RSTRIP},
+                {"single_word", TOKEN_SINGLE_WORD}};
     unsigned flags = TOKEN_ADDED;
-    if (json_bool(json_member(token, "special"))) flags |= TOKEN_SPECIAL;
-    if (json_bool(json_member(token, "normalized"))) flags |= TOKEN_NORMALIZED;
+    size_t size = 0;
+    const char *text = json_string(json_member(token, "content"), &size);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        bool is_set = false;
+        TRY(json_get_bool(token, keys[i].key, &is_set, s->what, s->err));
+        if (is_set) flags |= keys[i].flag;
+    }
     return tokenizer_set_token(t, (int32_t)json_integer(json_member(token, "id")), text, size,
-                               flags, s->what, err);
+                               flags, s->what, s->err);
 }
 
 static fathom_status read_added(struct tokenizer *t, const json_node *added, const json_node *vocab,
@@ -247,34 +232,40 @@ static fathom_status read_config(struct tokenizer *t, const char *text, size_t s
 
 /* ---- the whole ---- */
 
+/* The tokens and what cuts, merges and decodes them, into a tokenizer of their number. */
+static fathom_status read_parts(struct tokenizer *t, const json_node *root,
+                                const struct source *s) {
+    struct error *err = s->err;
+    const json_node *model = json_member(root, "model");
+    const json_node *vocab = json_member(model, "vocab");
+    struct text bytes = {0};
+    TRY(json_get_bool(model, "ignore_merges", &t->ignore_merges, s->what, err));
+    TRY(normalizer_parse(&t->normalizer, json_member(root, "normalizer"), s->what, err));
+    TRY(pretokenizer_parse(&t->pretokenizer, json_member(root, "pre_tokenizer"), s->what, err));
+    TRY(tokenizer_read_decoder(t, json_member(root, "decoder"), s->what, err));
+    TRY(read_added(t, json_member(root, "added_tokens"), vocab, s));
+    fathom_status status = read_vocab(t, vocab, &bytes, s);
+    text_free(&bytes);
+    TRY(status);
+    TRY(tokenizer_index(t, s->what, err));
+    TRY(read_merges(t, json_member(model, "merges"), s));
+    TRY(tokenizer_read_post_processor(t, json_member(root, "post_processor"), s->what, err));
+    return tokenizer_finish(t, s->what, err);
+}
+
 static fathom_status read_root(struct tokenizer **out, const json_node *root,
                                const struct source *s) {
     struct error *err = s->err;
     const json_node *model = json_member(root, "model");
     const json_node *vocab = json_member(model, "vocab");
-    const json_node *added = json_member(root, "added_tokens");
-    const json_node *merges = json_member(model, "merges");
-    enum pretokenizer_kind kind;
     int64_t count = 0;
-    if (!json_is_object(vocab) || !json_is_array(merges))
+    TRY(check_model(model, s));
+    if (!json_is_object(vocab) || !json_is_array(json_member(model, "merges")))
         RAISE(FATHOM_BAD_INPUT,
               "%s: model.vocab or model.merges is missing; is it a BPE tokenizer?", s->what);
-    TRY(check_model(model, s));
-    TRY(check_normalizer(root, s));
-    TRY(check_decoder(root, s));
-    TRY(pretokenizer_recognise(json_member(root, "pre_tokenizer"), s->what, &kind, err));
-    TRY(count_ids(vocab, added, &count, s));
+    TRY(count_ids(vocab, json_member(root, "added_tokens"), &count, s));
     TRY(tokenizer_new(out, (int32_t)count, err));
-
-    struct text bytes = {0};
-    (*out)->pretokenizer = kind;
-    fathom_status status = read_added(*out, added, vocab, s);
-    if (status == FATHOM_OK) status = read_vocab(*out, vocab, &bytes, s);
-    text_free(&bytes);
-    TRY(status);
-    TRY(tokenizer_index(*out, s->what, err));
-    TRY(read_merges(*out, merges, s));
-    return tokenizer_finish(*out, s->what, err);
+    return read_parts(*out, root, s);
 }
 
 fathom_status tokenizer_parse(struct tokenizer **out, const char *json, size_t json_size,

@@ -34,9 +34,9 @@ static void put_added(struct text *out, const struct tokenizer *t, struct text *
         if (!(t->flags[id] & TOKEN_ADDED)) continue;
         text_printf(out, "%s\n    {\"id\": %d, \"content\": ", comma, id);
         put_spelled(out, t, id, scratch);
-        put_flag(out, "single_word", false);
-        put_flag(out, "lstrip", false);
-        put_flag(out, "rstrip", false);
+        put_flag(out, "single_word", t->flags[id] & TOKEN_SINGLE_WORD);
+        put_flag(out, "lstrip", t->flags[id] & TOKEN_LSTRIP);
+        put_flag(out, "rstrip", t->flags[id] & TOKEN_RSTRIP);
         put_flag(out, "normalized", t->flags[id] & TOKEN_NORMALIZED);
         put_flag(out, "special", t->flags[id] & TOKEN_SPECIAL);
         text_append_char(out, '}');
@@ -50,7 +50,9 @@ static void put_model(struct text *out, const struct tokenizer *t, struct text *
     text_append_string(out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
                             "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
                             "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-                            "    \"byte_fallback\": false,\n    \"vocab\": {");
+                            "    \"byte_fallback\": false,\n");
+    text_printf(out, "    \"ignore_merges\": %s,\n    \"vocab\": {",
+                t->ignore_merges ? "true" : "false");
     for (int32_t id = 0; id < t->vocab_size; id++) {
         if (!(t->flags[id] & TOKEN_EXISTS)) continue;
         text_printf(out, "%s\n      ", comma);
@@ -77,13 +79,10 @@ static void put_tokenizer(struct text *out, const struct tokenizer *t, struct te
     text_append_string(out, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
                             "  \"padding\": null,\n");
     put_added(out, t, scratch);
-    text_append_string(out, "  \"normalizer\": null,\n");
+    text_printf(out, "  \"normalizer\": %s,\n", normalizer_json(t->normalizer));
     text_printf(out, "  \"pre_tokenizer\": %s,\n", pretokenizer_json(t->pretokenizer));
-    text_append_string(
-        out, "  \"post_processor\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
-             "\"trim_offsets\": false, \"use_regex\": true},\n"
-             "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
-             "\"trim_offsets\": true, \"use_regex\": true},\n");
+    text_printf(out, "  \"post_processor\": %s,\n", t->post_processor ? t->post_processor : "null");
+    text_printf(out, "  \"decoder\": %s,\n", t->decoder);
     put_model(out, t, scratch);
     text_append_string(out, "}\n");
 }

@@ -46,7 +46,7 @@ static struct tokenizer *train(const char *path, int32_t vocab_size) {
     struct document document;
     bool is_end;
     const struct bpe_train_options options = {.vocab_size = vocab_size};
-    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
+    CHECK_OK(bpe_trainer_new(&trainer, "deepseek-v3", NULL, &err), &err);
     CHECK_OK(doc_reader_open(&reader, &path, 1, NULL, &err), &err);
     for (;;) {
         CHECK_OK(doc_reader_next(reader, &document, &is_end, &err), &err);

@@ -21,7 +21,7 @@ static struct tokenizer *small_tokenizer(void) {
     struct bpe_trainer *trainer = NULL;
     struct tokenizer *t = NULL;
     const struct bpe_train_options options = {.vocab_size = 340};
-    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
+    CHECK_OK(bpe_trainer_new(&trainer, "deepseek-v3", NULL, &err), &err);
     for (int i = 0; i < 4; i++)
         CHECK_OK(bpe_trainer_add(trainer, sample, sizeof sample - 1, &err), &err);
     CHECK_OK(bpe_trainer_finish(trainer, &options, &t, &err), &err);

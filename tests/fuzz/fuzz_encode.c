@@ -12,7 +12,7 @@ static struct tokenizer *train(const char *text, size_t size, int32_t vocab) {
     const struct bpe_train_options options = {.vocab_size = vocab};
     struct bpe_trainer *trainer = NULL;
     struct tokenizer *t = NULL;
-    if (bpe_trainer_new(&trainer, NULL, NULL) == FATHOM_OK &&
+    if (bpe_trainer_new(&trainer, "deepseek-v3", NULL, NULL) == FATHOM_OK &&
         bpe_trainer_add(trainer, text, size, NULL) == FATHOM_OK)
         bpe_trainer_finish(trainer, &options, &t, NULL);
     bpe_trainer_free(trainer);

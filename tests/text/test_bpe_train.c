@@ -21,16 +21,20 @@ struct oracle {
 
 static void oracle_start(struct oracle *o, const struct tokenizer *t, const char *text,
                          size_t size) {
-    struct pretokenizer p;
-    size_t begin = 0, end = 0;
+    struct error err = {0};
+    struct cutter *cutter = NULL;
+    struct piece piece;
     o->count = o->merge_count = 0;
-    pretokenizer_start(&p, PRETOKENIZER_DEEPSEEK_V3, text, size);
-    while (pretokenizer_next(&p, &begin, &end)) {
-        CHECK(o->count + (end - begin) + 1 <= ORACLE_SYMBOLS);
-        for (size_t i = begin; i < end; i++)
-            o->symbols[o->count++] = t->byte_id[(unsigned char)text[i]];
+    CHECK_OK(cutter_new(&cutter, t->pretokenizer, &err), &err);
+    CHECK_OK(cutter_start(cutter, text, size, &err), &err);
+    for (;;) {
+        CHECK_OK(cutter_next(cutter, &piece, &err), &err);
+        if (piece.size == 0) break;
+        CHECK(o->count + piece.size + 1 <= ORACLE_SYMBOLS);
+        for (size_t i = 0; i < piece.size; i++) o->symbols[o->count++] = t->byte_id[piece.bytes[i]];
         o->symbols[o->count++] = -1;
     }
+    cutter_free(cutter);
 }
 
 static void oracle_count(struct oracle *o) {
@@ -141,7 +145,7 @@ static void training_does_not_depend_on_the_order_of_documents(void) {
         struct bpe_trainer *trainer = NULL;
         struct tokenizer *t = NULL;
         const struct bpe_train_options options = {.vocab_size = 272};
-        CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
+        CHECK_OK(bpe_trainer_new(&trainer, "deepseek-v3", NULL, &err), &err);
         for (int i = 0; i < 3; i++) {
             const char *part = parts[order ? 2 - i : i];
             CHECK_OK(bpe_trainer_add(trainer, part, strlen(part), &err), &err);
@@ -191,7 +195,7 @@ static void check_refused(const struct bpe_train_options *options, const char *t
     struct error err = {0};
     struct bpe_trainer *trainer = NULL;
     struct tokenizer *t = NULL;
-    CHECK_OK(bpe_trainer_new(&trainer, NULL, &err), &err);
+    CHECK_OK(bpe_trainer_new(&trainer, "deepseek-v3", NULL, &err), &err);
     CHECK_OK(bpe_trainer_add(trainer, text, strlen(text), &err), &err);
     CHECK_STATUS(bpe_trainer_finish(trainer, options, &t, &err), status);
     CHECK(t == NULL);
@@ -216,13 +220,16 @@ static void special_tokens_that_could_be_ordinary_or_twice_are_refused(void) {
     static const char *const good[] = {"<a>", "<|EOT|>", "two words"};
     static const char *const twice[] = {"<a>", "<b>", "<a>"};
     struct error err = {0};
-    CHECK_OK(bpe_check_special(good, 3, &err), &err);
+    struct bpe_trainer *trainer = NULL;
+    CHECK_OK(bpe_trainer_new(&trainer, "deepseek-v3", NULL, &err), &err);
+    CHECK_OK(bpe_trainer_check_special(trainer, good, 3, &err), &err);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const struct bpe_train_options options = {
             .vocab_size = 300, .extra = &bad[i], .extra_count = 1};
         check_refused(&options, trained_sample, FATHOM_USAGE, "special token");
     }
-    CHECK_STATUS(bpe_check_special(twice, 3, &err), FATHOM_USAGE);
+    CHECK_STATUS(bpe_trainer_check_special(trainer, twice, 3, &err), FATHOM_USAGE);
+    bpe_trainer_free(trainer);
 }
 
 static bool stop_at_once(void *arg, int64_t done, int64_t total) {

@@ -54,14 +54,14 @@ static bool is_same_ids(const struct token_list *ids, const json_node *expected)
 }
 
 static void check_golden_line(const struct tokenizer *t, struct encoder *encoder,
-                              const json_node *line, int number) {
+                              const json_node *line, const char *name, int number) {
     struct error err = {0};
     struct token_list ids = {0};
     struct text decoded = {0};
     size_t size = 0, wanted_size = 0;
     const char *text = json_string(json_member(line, "text"), &size);
     const char *wanted = json_string(json_member(line, "decoded"), &wanted_size);
-    harness_context("line %d", number);
+    harness_context("%s, line %d", name, number);
     CHECK_OK(encoder_encode(encoder, text, size, true, &ids, &err), &err);
     CHECK(is_same_ids(&ids, json_member(line, "ids")));
     CHECK_OK(tokenizer_decode(t, ids.ids, ids.count, false, &decoded, &err), &err);
@@ -78,29 +78,56 @@ static struct tokenizer *open_published(void) {
     return t;
 }
 
-static void published_v3_encodes_and_decodes_every_golden_string(void) {
+/* Every line of goldens/tokenizer/NAME.jsonl. */
+static void check_golden(const struct tokenizer *t, const char *name) {
     struct error err = {0};
     struct encoder *encoder = NULL;
-    char *text = NULL;
+    char *text = NULL, path[128];
     size_t size = 0;
     int number = 0;
-    struct tokenizer *t = open_published();
+    snprintf(path, sizeof path, "goldens/tokenizer/%s.jsonl", name);
     CHECK_OK(encoder_new(&encoder, t, &err), &err);
-    CHECK_OK(file_read(harness_shared("goldens/tokenizer/deepseek-v3.jsonl"), 1 << 26, &text, &size,
-                       &err),
-             &err);
+    CHECK_OK(file_read(harness_shared(path), 1 << 26, &text, &size, &err), &err);
     for (char *line = text, *end; line < text + size; line = end + 1) {
         json_node *root = NULL;
         end = memchr(line, '\n', (size_t)(text + size - line));
         if (!end) end = text + size;
         CHECK_OK(json_parse(&root, line, (size_t)(end - line), "golden", &err), &err);
-        check_golden_line(t, encoder, root, ++number);
+        check_golden_line(t, encoder, root, name, ++number);
         json_free(root);
     }
     CHECK(number > 100);
     mem_free(text);
     encoder_free(encoder);
+}
+
+static void published_v3_encodes_and_decodes_every_golden_string(void) {
+    struct tokenizer *t = open_published();
+    check_golden(t, "deepseek-v3");
     tokenizer_free(t);
+}
+
+/* Small vocabularies with the published pre-tokenizers of other models; each also written by us and
+ * read again. */
+static void other_families_encode_and_decode_every_golden_string(void) {
+    static const char *const names[] = {"deepseek-v2", "deepseek-coder", "qwen2", "llama3", "gpt2"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct error err = {0};
+        struct tokenizer *t = NULL, *again = NULL;
+        char path[128], *json = NULL;
+        size_t size = 0;
+        snprintf(path, sizeof path, "goldens/tokenizer/%s.tokenizer.json", names[i]);
+        CHECK_OK(file_read(harness_shared(path), 1 << 26, &json, &size, &err), &err);
+        CHECK_OK(tokenizer_parse(&t, json, size, NULL, 0, names[i], &err), &err);
+        check_golden(t, names[i]);
+        CHECK_OK(tokenizer_save(t, harness_directory(), &err), &err);
+        CHECK_OK(tokenizer_open(&again, harness_directory(), &err), &err);
+        CHECK(tokenizer_hash(t) == tokenizer_hash(again));
+        check_golden(again, names[i]);
+        mem_free(json);
+        tokenizer_free(t);
+        tokenizer_free(again);
+    }
 }
 
 static void published_v3_has_its_special_tokens(void) {
@@ -324,6 +351,7 @@ static void ids_outside_the_vocabulary_are_refused(void) {
 
 static const struct test tests[] = {
     TEST(published_v3_encodes_and_decodes_every_golden_string),
+    TEST(other_families_encode_and_decode_every_golden_string),
     TEST(published_v3_has_its_special_tokens),
     TEST(published_v3_written_by_us_reads_back_the_same),
     TEST(published_v3_returns_invalid_utf8_unchanged),

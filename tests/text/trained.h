@@ -11,6 +11,9 @@ extern const char trained_sample[];
 
 /* A tokenizer of `vocab` ids trained on one document; failure ends the test. */
 struct tokenizer *trained_on(const char *text, size_t size, int32_t vocab, struct pool *pool);
+/* The same with the pre-tokenizer of that name; trained_on has deepseek-v3's. */
+struct tokenizer *trained_with(const char *pretokenizer, const char *text, size_t size,
+                               int32_t vocab, struct pool *pool);
 struct tokenizer *trained_on_sample(int32_t vocab);
 /* The ids of a text; failure ends the test. token_list_free. */
 struct token_list trained_encode(const struct tokenizer *t, const char *text, size_t size,
