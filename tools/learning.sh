@@ -3,7 +3,8 @@
 # quickstart's model and data that differ in one thing each, in ./learning, and a table of them.
 #
 # Runs that are done are not made again, and an interrupted one is resumed. STEPS steps each (300),
-# of the quickstart's batch, or of BATCH sequences. Needs what `make quickstart` makes first.
+# of the quickstart's batch, or of BATCH sequences. ONLY='f32|fp8' makes the runs of these names alone;
+# the first is what the others are compared with. Needs what `make quickstart` makes first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fathom=${FATHOM:-build/release/fathom} from=${QUICKSTART:-quickstart} work=${LEARNING:-learning}
@@ -26,6 +27,14 @@ runs=(
 )
 
 name_of() { echo "${1%% --*}"; }
+if [ -n "${ONLY:-}" ]; then
+    chosen=()
+    for run in "${runs[@]}"; do
+        [[ ${run%% --*} =~ ^(${ONLY})$ ]] && chosen+=("$run")
+    done
+    [ ${#chosen[@]} -gt 0 ] || { echo "learning.sh: no run is named $ONLY" >&2; exit 2; }
+    runs=("${chosen[@]}")
+fi
 is_done() { tail -n 1 "$1/metrics.jsonl" 2>/dev/null | grep -q "\"step\": $steps,"; }
 directory_of() { echo "$work/$(name_of "$1" | tr -cs 'A-Za-z0-9\n' '-')"; }
 

@@ -21,6 +21,15 @@
 /* Where the last steps begin whose expert loads are summed, as a share of the run. */
 static const double late_from = 0.8;
 
+/* Rates and the time left are of so many steps: a run that stood still for a while is not slow for
+ * ever. */
+enum { PACE_STEPS = 20 };
+struct pace_point {
+    double seconds; /* of the clock */
+    int64_t samples;
+    double flops;
+};
+
 struct run_state {
     const struct pretrain_options *options;
     struct device *device;
@@ -41,14 +50,14 @@ struct run_state {
     struct spikes spikes;
     struct balance_sums late_loads; /* of the last steps */
     double flops_per_token, peak;
-    double flops_done; /* since this process began */
+    double flops_done;                  /* since this process began */
+    struct pace_point pace[PACE_STEPS]; /* a ring: before the last steps */
+    int64_t pace_count;
     struct run_place at;
     int64_t saved_step;     /* of the newest checkpoint; -1: none */
     int64_t retry_at;       /* a checkpoint that could not be written is tried again at; 0: none */
     int64_t skipped_in_row; /* steps that were not finite */
     int lock;               /* of the run's directory; -1: none yet */
-    double started;
-    int64_t started_samples;
 };
 
 /* ---- ranks ---- */
@@ -508,12 +517,22 @@ static void count_sources(struct run_state *r, bool is_measured) {
     }
 }
 
+/* Where the run stands now; returns where it stood PACE_STEPS calls ago, or as it began. */
+static struct pace_point pace_add(struct run_state *r) {
+    struct pace_point *at = &r->pace[r->pace_count % PACE_STEPS];
+    const struct pace_point from = r->pace_count < PACE_STEPS ? r->pace[0] : *at;
+    *at = (struct pace_point){clock_seconds(), r->at.samples, r->flops_done};
+    r->pace_count++;
+    return from;
+}
+
 static void show_progress(struct run_state *r, const struct step_metrics *m, double heldout,
                           bool is_last) {
     const struct pretrain_options *o = r->options;
     char left[32], rate[32], beside[48] = "";
-    double seconds = clock_since(r->started);
-    int64_t done = r->at.samples - r->started_samples;
+    const struct pace_point from = pace_add(r);
+    double seconds = clock_since(from.seconds);
+    int64_t done = r->at.samples - from.samples;
     double tokens = clock_rate((double)(done * o->sequence_length), seconds);
     double rest = seconds / (double)done * (double)(r->schedule.samples - r->at.samples);
     if (!isnan(heldout)) snprintf(beside, sizeof beside, "  held-out %.4f", heldout);
@@ -521,7 +540,8 @@ static void show_progress(struct run_state *r, const struct step_metrics *m, dou
                  "step %lld/%lld  loss %.4f%s  lr %.2e  norm %.2f  %s tok/s  %.0f GFLOP/s  %s left",
                  (long long)r->at.step, (long long)o->steps, m->loss_main, beside, m->learning_rate,
                  m->grad_norm, format_count(rate, tokens),
-                 clock_rate(r->flops_done, seconds) * 1e-9, format_duration(left, rest));
+                 clock_rate(r->flops_done - from.flops, seconds) * 1e-9,
+                 format_duration(left, rest));
 }
 
 /* Useful ones: 6 for each parameter of an expert that a dropped slot did without are left out. */
@@ -595,8 +615,7 @@ static fathom_status look_for_interrupt(const struct run_state *r, bool *is_inte
 
 static fathom_status run_steps(struct run_state *r, struct error *err) {
     const struct pretrain_options *o = r->options;
-    r->started = clock_seconds();
-    r->started_samples = r->at.samples;
+    pace_add(r);
     while (r->at.step < o->steps) {
         bool is_interrupted = false;
         TRY(step_and_report(r, err));
