@@ -1,7 +1,8 @@
 # The CPU backend: the same sources compiled once per ISA with that ISA's flags.
 #   src/cpu/*.c      drivers, dispatch: baseline flags
 #   src/cpu/ref/*.c  the oracle, twice: REAL=float and REAL=double
-#   src/cpu/vec/*.c  kernels written once over simd.h: once per ISA
+#   src/cpu/vec/*.c  kernels written once over simd.h: once per ISA; matmul*.c once more for
+#                    avx512bf16, which shares the other kernels of avx512
 #   src/cpu/avx2/, src/cpu/avx512/  kernels that exist for one ISA only
 # fathom_cpu_emu512 is avx512's vec code with 16 lanes made of two AVX2 registers: it lets a machine
 # without AVX-512 test that code's every branch; it is linked into tests only.
@@ -29,6 +30,9 @@ set(avx512_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mavx2 -mf16c 
 cpu_variant(ref_f32 "REAL=float;REAL_IS_FLOAT=1;REF_TAG=f32" "" ${ref_sources})
 cpu_variant(ref_f64 "REAL=double;REAL_IS_FLOAT=0;REF_TAG=f64" "" ${ref_sources})
 cpu_variant(vec_avx2 "VEC_ISA=avx2;VEC_ISA_AVX2=1" "${avx2_flags}" ${vec_sources} ${avx2_sources})
+file(GLOB matmul_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cpu/vec/matmul*.c)
+cpu_variant(vec_avx512bf16 "VEC_ISA=avx512bf16;VEC_ISA_AVX512=1;VEC_BF16_DOT=1"
+            "${avx512_flags};-mavx512bf16" ${matmul_sources})
 cpu_variant(vec_avx512 "VEC_ISA=avx512;VEC_ISA_AVX512=1" "${avx512_flags}" ${vec_sources} ${avx512_sources})
 
 if(cpu_sources)
@@ -41,7 +45,13 @@ else()
 endif()
 
 if(vec_sources)
-  add_library(fathom_cpu_emu512 STATIC EXCLUDE_FROM_ALL ${vec_sources})
+  add_library(fathom_cpu_emu512bf16 OBJECT EXCLUDE_FROM_ALL ${matmul_sources})
+  fathom_target(fathom_cpu_emu512bf16)
+  target_compile_definitions(fathom_cpu_emu512bf16 PRIVATE
+      VEC_ISA=emu512bf16 VEC_ISA_EMU512=1 VEC_BF16_DOT=1)
+  target_compile_options(fathom_cpu_emu512bf16 PRIVATE ${avx2_flags})
+  add_library(fathom_cpu_emu512 STATIC EXCLUDE_FROM_ALL ${vec_sources}
+              $<TARGET_OBJECTS:fathom_cpu_emu512bf16>)
   fathom_target(fathom_cpu_emu512)
   target_compile_definitions(fathom_cpu_emu512 PRIVATE VEC_ISA=emu512 VEC_ISA_EMU512=1)
   target_compile_definitions(fathom_cpu_emu512 INTERFACE FATHOM_EMU512=1)

@@ -26,16 +26,19 @@ static void print_limits(FILE *out, const struct device *device, const struct de
     if (as_json)
         fprintf(out,
                 "{\"isa\": \"%s\", \"threads\": %d, \"gflops_1\": %.2f, \"gflops\": %.2f, "
-                "\"read_gbs\": %.2f, \"copy_gbs\": %.2f}\n",
+                "\"gflops_bf16\": %.2f, \"read_gbs\": %.2f, \"copy_gbs\": %.2f}\n",
                 device->isa, threads, l->flops_one_thread * 1e-9, l->flops * 1e-9,
-                l->read_bytes * 1e-9, l->copy_bytes * 1e-9);
-    else
+                l->flops_bf16 * 1e-9, l->read_bytes * 1e-9, l->copy_bytes * 1e-9);
+    else {
         fprintf(out,
                 "instruction set   %s\nthreads           %d\n"
-                "multiply-add      %.1f GFLOP/s on one thread, %.1f on all (F32)\n"
-                "memory            %.1f GB/s read, %.1f GB/s copied\n",
-                device->isa, threads, l->flops_one_thread * 1e-9, l->flops * 1e-9,
-                l->read_bytes * 1e-9, l->copy_bytes * 1e-9);
+                "multiply-add      %.1f GFLOP/s on one thread, %.1f on all (F32)\n",
+                device->isa, threads, l->flops_one_thread * 1e-9, l->flops * 1e-9);
+        if (l->flops_bf16 > 0)
+            fprintf(out, "bf16 dot product  %.1f GFLOP/s on all threads\n", l->flops_bf16 * 1e-9);
+        fprintf(out, "memory            %.1f GB/s read, %.1f GB/s copied\n", l->read_bytes * 1e-9,
+                l->copy_bytes * 1e-9);
+    }
 }
 
 fathom_status command_bench_machine(struct command *command) {

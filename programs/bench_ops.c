@@ -13,11 +13,14 @@
 struct ops_options {
     char *isa;
     int64_t threads, runs;
+    int precision;
     bool json;
 };
 static const struct option rows[] = {
     {"runs", OPTION_INT, offsetof(struct ops_options, runs), 1, 10000, "9", NULL, "N",
      "timed runs of each; the median counts", false, false},
+    {"precision", OPTION_CHOICE, offsetof(struct ops_options, precision), 0, 0, "f32", "f32|bf16",
+     NULL, "what the operands of products are rounded to", false, false},
     {"json", OPTION_FLAG, offsetof(struct ops_options, json), 0, 0, NULL, NULL, NULL,
      "print one JSON object per operation", false, false},
     OPTION_THREADS(struct ops_options),
@@ -110,6 +113,7 @@ struct bench_work {
     const struct bench_case *c;
     struct device *device;
     struct stream stream;
+    enum rounding rounding; /* of a product's operands */
     struct tensor tensors[TENSORS];
     int taken;
     int32_t *offsets;
@@ -160,7 +164,9 @@ static void run_product(struct bench_work *w) {
                                                    .c = t[0],
                                                    .a = t[1],
                                                    .b = t[2],
-                                                   .accumulate = c->form == MATMUL_TN});
+                                                   .accumulate = c->form == MATMUL_TN,
+                                                   .round_a = w->rounding,
+                                                   .round_b = w->rounding});
     else
         ops_matmul_grouped(&w->stream,
                            &(struct op_matmul_grouped){.form = c->form,
@@ -170,7 +176,9 @@ static void run_product(struct bench_work *w) {
                                                        .offsets = w->offsets,
                                                        .experts = c->experts,
                                                        .rows = w->offsets[c->experts],
-                                                       .accumulate = c->form == MATMUL_TN});
+                                                       .accumulate = c->form == MATMUL_TN,
+                                                       .round_a = w->rounding,
+                                                       .round_b = w->rounding});
 }
 
 static void run_attention(struct bench_work *w) {
@@ -277,7 +285,9 @@ static fathom_status time_case(struct bench_work *w, int64_t runs, struct error 
     TRY(MEM_NEW(&w->seconds, runs, "a benchmark", err));
     TRY(MEM_NEW(&w->peaks, runs, "a benchmark", err));
     for (int64_t run = -1; run < runs; run++) {
-        if (run >= 0) w->peaks[run] = device_peak_flops(w->device);
+        if (run >= 0)
+            w->peaks[run] =
+                device_peak_flops(w->device, w->rounding == ROUND_BF16 ? DTYPE_BF16 : DTYPE_F32);
         double begin = clock_seconds();
         for (int64_t i = 0; i < repeats; i++) {
             if (w->c->kind == BENCH_ATTENTION)
@@ -295,8 +305,11 @@ static void print_case(struct bench_work *w, const struct ops_options *o, FILE *
     double rate = flops_of(w->c) / median(w->seconds, o->runs);
     double peak = median(w->peaks, o->runs), share = peak > 0 ? rate / peak : 0;
     if (o->json)
-        fprintf(out, "{\"op\": \"%s\", \"isa\": \"%s\", \"gflops\": %.2f, \"share\": %.4f}\n",
-                w->c->name, w->device->isa, rate * 1e-9, share);
+        fprintf(out,
+                "{\"op\": \"%s\", \"precision\": \"%s\", \"isa\": \"%s\", \"gflops\": %.2f, "
+                "\"share\": %.4f}\n",
+                w->c->name, w->rounding == ROUND_BF16 ? "bf16" : "f32", w->device->isa, rate * 1e-9,
+                share);
     else
         fprintf(out, "%-32s %8.1f GFLOP/s  %5.1f%%\n", w->c->name, rate * 1e-9, 100 * share);
     fflush(out);
@@ -304,7 +317,9 @@ static void print_case(struct bench_work *w, const struct ops_options *o, FILE *
 
 static fathom_status bench_case(const struct bench_case *c, const struct ops_options *o,
                                 struct device *device, FILE *out, struct error *err) {
-    struct bench_work w = {.c = c, .device = device};
+    const bool is_rounded = c->kind != BENCH_ATTENTION && o->precision == PRECISION_BF16;
+    struct bench_work w = {
+        .c = c, .device = device, .rounding = is_rounded ? ROUND_BF16 : ROUND_NONE};
     stream_init(&w.stream, device);
     fathom_status status =
         c->kind == BENCH_ATTENTION ? prepare_attention(&w, err) : prepare_product(&w, err);

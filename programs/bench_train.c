@@ -128,7 +128,7 @@ static fathom_status bench_run(struct bench *b, struct error *err) {
     TRY(bench_step(b, err)); /* warms up */
     if (b->profile) profile_clear(b->profile);
     for (int64_t i = 0; i < b->options->steps; i++) {
-        b->peaks[i] = device_peak_flops(b->device);
+        b->peaks[i] = device_peak_flops(b->device, precision_operands(b->model->precision));
         double begin = clock_seconds();
         TRY(bench_step(b, err));
         b->seconds[i] = clock_seconds() - begin;

@@ -23,7 +23,7 @@ void opened_device_close(struct opened_device *opened);
 #define OPTION_ISA(type)                                                                           \
     {                                                                                              \
         "isa", OPTION_STRING, offsetof(type, isa), 0, 0, NULL, NULL, "NAME",                       \
-            "instruction set: auto, avx2, avx512, ref, ref64", false, false                        \
+            "instruction set: auto, avx2, avx512, avx512bf16, ref, ref64", false, false            \
     }
 
 #endif

@@ -77,8 +77,8 @@ fathom_status device_allocate(struct device *device, void **out, size_t bytes, c
 
 void device_release(struct device *device, void *block) { device->driver->release(device, block); }
 
-double device_peak_flops(struct device *device) {
-    return device->driver->peak_flops ? device->driver->peak_flops(device) : 0;
+double device_peak_flops(struct device *device, enum dtype operands) {
+    return device->driver->peak_flops ? device->driver->peak_flops(device, operands) : 0;
 }
 
 fathom_status device_measure(struct device *device, struct device_limits *limits,

@@ -26,13 +26,14 @@ struct device {
     struct engine *engine;
     const struct op_table *ops;
     enum dtype compute; /* dtype of weights and activations: F32, or F64 for the oracle */
-    char isa[16];       /* "avx2", "avx512", "ref", "ref64": what the kernels were picked for */
+    char isa[16];       /* "avx2", "avx512bf16", "ref64", ...: what the kernels were picked for */
     void *state;        /* the driver's */
 };
 
 /* What a machine can do at most, measured: speeds are quoted as shares of it. */
 struct device_limits {
     double flops_one_thread, flops; /* F32 multiply-adds, FLOP/s, on one thread and on all */
+    double flops_bf16;              /* of bf16 operands, on all; 0: no instruction of their own */
     double read_bytes, copy_bytes;  /* bytes per second from memory, and copied (counted once) */
 };
 
@@ -54,7 +55,7 @@ struct device_driver {
     void (*wait)(struct stream *stream);
     /* FLOP/s of the multiply-add units on all threads, measured for some milliseconds; may be NULL.
      */
-    double (*peak_flops)(struct device *device);
+    double (*peak_flops)(struct device *device, enum dtype operands);
     /* Every limit, with care: medians over a second or so; may be NULL. */
     fathom_status (*measure)(struct device *device, struct device_limits *limits,
                              struct error *err);
@@ -76,7 +77,7 @@ void device_release(struct device *device, void *block);
 
 /* Floating-point operations per second that the device's units can do on all threads in the compute
  * dtype, measured now in some milliseconds; 0 where the driver cannot measure it. */
-double device_peak_flops(struct device *device);
+double device_peak_flops(struct device *device, enum dtype operands);
 /* FATHOM_UNSUPPORTED where the driver cannot. */
 fathom_status device_measure(struct device *device, struct device_limits *limits,
                              struct error *err);

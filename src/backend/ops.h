@@ -406,10 +406,11 @@ struct op_sumsq {
 };
 
 /* The operations, once. X(name): struct op_NAME is the parameter struct. */
-#define OPS(X)                                                                                     \
-    X(round)                                                                                       \
+#define OPS_PRODUCTS(X)                                                                            \
     X(matmul)                                                                                      \
-    X(matmul_grouped)                                                                              \
+    X(matmul_grouped)
+#define OPS_OTHERS(X)                                                                              \
+    X(round)                                                                                       \
     X(rmsnorm_fwd)                                                                                 \
     X(rmsnorm_bwd)                                                                                 \
     X(rope_table)                                                                                  \
@@ -434,6 +435,7 @@ struct op_sumsq {
     X(adamw)                                                                                       \
     X(lerp)                                                                                        \
     X(sumsq)
+#define OPS(X) OPS_PRODUCTS(X) OPS_OTHERS(X)
 
 struct op_table {
 #define OP_MEMBER(name) void (*name)(struct stream * stream, const struct op_##name *op);

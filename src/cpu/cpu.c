@@ -15,12 +15,19 @@
     void name##_avx512(struct stream *stream, const struct op_##name *op);
 OPS(CPU_DECLARE)
 #undef CPU_DECLARE
+#define CPU_DECLARE_BF16(name)                                                                     \
+    void name##_avx512bf16(struct stream *stream, const struct op_##name *op);
+OPS_PRODUCTS(CPU_DECLARE_BF16)
+#undef CPU_DECLARE_BF16
 
 #define CPU_MEMBER_AVX2(name) .name = name##_avx2,
 #define CPU_MEMBER_AVX512(name) .name = name##_avx512,
+#define CPU_MEMBER_AVX512BF16(name) .name = name##_avx512bf16,
 static const struct op_table tables[CPU_ISA_COUNT] = {
     [CPU_ISA_AVX2] = {OPS(CPU_MEMBER_AVX2)},
     [CPU_ISA_AVX512] = {OPS(CPU_MEMBER_AVX512)},
+    /* AVX-512's, but for the products */
+    [CPU_ISA_AVX512BF16] = {OPS_PRODUCTS(CPU_MEMBER_AVX512BF16) OPS_OTHERS(CPU_MEMBER_AVX512)},
 };
 
 const struct op_table *cpu_ops(enum cpu_isa isa) { return &tables[isa]; }

@@ -17,14 +17,21 @@ enum {
 };
 static const double probe_seconds = 4e-3;
 
+/* A loop of multiply-adds, and how many FLOPs its rounds are. */
+struct multiply_add {
+    float (*run)(int64_t rounds);
+    double (*flops)(int64_t rounds);
+};
 struct kernels {
-    float (*fma)(int64_t rounds);
-    double (*fma_flops)(int64_t rounds);
+    struct multiply_add f32, bf16; /* bf16 NULL: without an instruction of its own */
     float (*read)(const float *from, int64_t count);
 };
 static const struct kernels kernels_of[CPU_ISA_COUNT] = {
-    [CPU_ISA_AVX2] = {peak_fma_avx2, peak_fma_flops_avx2, peak_read_avx2},
-    [CPU_ISA_AVX512] = {peak_fma_avx512, peak_fma_flops_avx512, peak_read_avx512},
+    [CPU_ISA_AVX2] = {.f32 = {peak_fma_avx2, peak_fma_flops_avx2}, .read = peak_read_avx2},
+    [CPU_ISA_AVX512] = {.f32 = {peak_fma_avx512, peak_fma_flops_avx512}, .read = peak_read_avx512},
+    [CPU_ISA_AVX512BF16] = {.f32 = {peak_fma_avx512, peak_fma_flops_avx512},
+                            .bf16 = {peak_dot_avx512bf16, peak_dot_flops_avx512bf16},
+                            .read = peak_read_avx512},
 };
 
 static const struct kernels *find_kernels(const struct device *device) {
@@ -46,7 +53,7 @@ static double median(double *values, int count) {
 /* ---- multiply-adds ---- */
 
 struct fma_work {
-    const struct kernels *kernels;
+    const struct multiply_add *loop;
     int64_t rounds;
     _Atomic float sink; /* keeps the compiler from dropping the loops */
 };
@@ -55,14 +62,14 @@ static void fma_tile(void *arg, int64_t tile, int worker) {
     struct fma_work *work = arg;
     (void)tile;
     (void)worker;
-    work->sink = work->kernels->fma(work->rounds);
+    work->sink = work->loop->run(work->rounds);
 }
 
 /* Rounds that take about the probe's time on one thread. */
-static int64_t rounds_for(const struct kernels *kernels, double seconds) {
+static int64_t rounds_for(const struct multiply_add *loop, double seconds) {
     int64_t rounds = 1000;
     for (;;) {
-        struct fma_work work = {.kernels = kernels, .rounds = rounds};
+        struct fma_work work = {.loop = loop, .rounds = rounds};
         double begin = clock_seconds();
         fma_tile(&work, 0, 0);
         double took = clock_since(begin);
@@ -72,21 +79,23 @@ static int64_t rounds_for(const struct kernels *kernels, double seconds) {
     }
 }
 
-static double fma_rate(struct device *device, const struct kernels *kernels, bool is_alone) {
+static double fma_rate(struct device *device, const struct multiply_add *loop, bool is_alone) {
     struct pool *pool = device->engine->pool;
     int64_t tiles = is_alone ? 1 : (int64_t)pool_threads(pool) * TILES_PER_THREAD;
     double seconds = is_alone ? probe_seconds : probe_seconds / TILES_PER_THREAD;
-    struct fma_work work = {.kernels = kernels, .rounds = rounds_for(kernels, seconds)};
+    struct fma_work work = {.loop = loop, .rounds = rounds_for(loop, seconds)};
     double begin = clock_seconds();
     pool_run(pool, tiles, fma_tile, &work);
-    return clock_rate((double)tiles * kernels->fma_flops(work.rounds), clock_since(begin));
+    return clock_rate((double)tiles * loop->flops(work.rounds), clock_since(begin));
 }
 
-double cpu_peak_flops(struct device *device) {
+double cpu_peak_flops(struct device *device, enum dtype operands) {
     const struct kernels *kernels = find_kernels(device);
     double rates[3];
     if (!kernels) return 0;
-    for (int i = 0; i < 3; i++) rates[i] = fma_rate(device, kernels, false);
+    const bool is_bf16 = operands == DTYPE_BF16 && kernels->bf16.run;
+    for (int i = 0; i < 3; i++)
+        rates[i] = fma_rate(device, is_bf16 ? &kernels->bf16 : &kernels->f32, false);
     return median(rates, 3);
 }
 
@@ -140,10 +149,13 @@ fathom_status cpu_measure(struct device *device, struct device_limits *limits, s
     if (!kernels)
         RAISE(FATHOM_UNSUPPORTED, "the instruction set \"%s\" has no measurement", device->isa);
     for (int i = 0; i < SAMPLES; i++) {
-        one[i] = fma_rate(device, kernels, true);
-        all[i] = fma_rate(device, kernels, false);
+        one[i] = fma_rate(device, &kernels->f32, true);
+        all[i] = fma_rate(device, &kernels->f32, false);
     }
     limits->flops_one_thread = median(one, SAMPLES);
     limits->flops = median(all, SAMPLES);
+    for (int i = 0; i < SAMPLES && kernels->bf16.run; i++)
+        all[i] = fma_rate(device, &kernels->bf16, false);
+    limits->flops_bf16 = kernels->bf16.run ? median(all, SAMPLES) : 0;
     return measure_memory(device, kernels, limits, err);
 }

@@ -20,6 +20,10 @@ static inline const char *precision_name(enum precision precision) {
     static const char *const names[] = {"f32", "bf16", "fp8", "fp8 with power-of-two scales"};
     return names[precision];
 }
+/* What the multiply-adds of its products multiply: for device_peak_flops. */
+static inline enum dtype precision_operands(enum precision precision) {
+    return precision == PRECISION_BF16 ? DTYPE_BF16 : DTYPE_F32;
+}
 static inline enum rounding precision_activation(enum precision precision) {
     static const enum rounding roundings[] = {ROUND_NONE, ROUND_BF16, ROUND_E4M3, ROUND_E4M3_POW2};
     return roundings[precision];

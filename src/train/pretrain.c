@@ -300,7 +300,7 @@ static fathom_status start(struct run_state *r, struct error *err) {
     options_to_json(&pretrain_table, o, false, &r->recorded);
     TRY(text_check(&r->recorded, err));
     r->schedule = pretrain_schedule(o);
-    r->peak = device_peak_flops(r->device);
+    r->peak = device_peak_flops(r->device, precision_operands(r->model->precision));
     TRY(sum_over_ranks(r, &r->peak, err));
     return is_first(r) ? metrics_open(&r->metrics, o->out, r->at.step, err) : FATHOM_OK;
 }

@@ -126,7 +126,7 @@ static const struct option rows[] = {
     {"expert-parallel", OPTION_FLAG, AT(expert_parallel), 0, 0, NULL, NULL, NULL,
      "each rank computes its part of the experts, for the tokens of all ranks", false, false},
     {"isa", OPTION_STRING, AT(isa), 0, 0, NULL, NULL, "NAME",
-     "instruction set: auto, avx2, avx512, ref", false, false},
+     "instruction set: auto, avx2, avx512, avx512bf16, ref", false, false},
 };
 
 const struct option_table pretrain_table = {

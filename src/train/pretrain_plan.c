@@ -180,7 +180,7 @@ static void print_speed(const struct pretrain_options *o, const struct model *mo
     double flops = model_train_flops(&model->params, &model->config, o->sequence_length);
     const struct schedule schedule = pretrain_schedule(o);
     double tokens = (double)schedule.samples * (double)o->sequence_length;
-    double peak = device_peak_flops(device);
+    double peak = device_peak_flops(device, precision_operands((enum precision)o->precision));
     fprintf(out, "compute           %s FLOP per token, %s tokens, %s FLOP in all\n",
             format_count(text[0], flops), format_count(text[1], tokens),
             format_count(text[2], flops * tokens));

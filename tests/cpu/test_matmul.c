@@ -1,5 +1,8 @@
 /* The matrix products of every instruction set against the oracle: equal in every bit, because each
- * result is one chain of fused multiply-adds whatever the shape, the blocking and the threads. */
+ * result is one chain of fused multiply-adds whatever the shape, the blocking and the threads. And
+ * those of bf16 pairs against a plain model of the instruction that multiplies pairs. */
+#include <math.h>
+
 #include "backend/device.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
@@ -9,8 +12,8 @@
 typedef void matmul_fn(struct stream *stream, const struct op_matmul *op);
 typedef void grouped_fn(struct stream *stream, const struct op_matmul_grouped *op);
 
-matmul_fn matmul_emu512;
-grouped_fn matmul_grouped_emu512;
+matmul_fn matmul_emu512, matmul_emu512bf16;
+grouped_fn matmul_grouped_emu512, matmul_grouped_emu512bf16;
 
 /* What is under test: kernels, and devices of one, two and three threads to run them on. */
 struct subject {
@@ -24,6 +27,8 @@ struct stand {
     struct device devices[THREADS_MAX];
     struct subject subjects[SUBJECTS_MAX];
     int count;
+    struct subject oracle;
+    enum rounding rounding; /* of operands, in every product */
 };
 
 static void add_subject(struct stand *stand, enum cpu_isa isa) {
@@ -32,14 +37,35 @@ static void add_subject(struct stand *stand, enum cpu_isa isa) {
         (struct subject){cpu_isa_name(isa), ops->matmul, ops->matmul_grouped};
 }
 
-static void stand_open(struct stand *stand) {
-    struct error err;
-    if (!cpu_isa_available(CPU_ISA_AVX2)) harness_skip("this processor lacks AVX2");
-    *stand = (struct stand){0};
+static void add_subjects(struct stand *stand) {
+    const struct op_table *ref = cpu_ops_ref_f32();
+    stand->oracle = (struct subject){"ref", ref->matmul, ref->matmul_grouped};
     add_subject(stand, CPU_ISA_AVX2);
     stand->subjects[stand->count++] =
         (struct subject){"emu512", matmul_emu512, matmul_grouped_emu512};
     if (cpu_isa_available(CPU_ISA_AVX512)) add_subject(stand, CPU_ISA_AVX512);
+}
+
+static matmul_fn matmul_of_pairs;
+static grouped_fn matmul_grouped_of_pairs;
+
+/* The instruction sets that multiply pairs of bf16. */
+static void add_pair_subjects(struct stand *stand) {
+    stand->oracle = (struct subject){"model", matmul_of_pairs, matmul_grouped_of_pairs};
+    stand->rounding = ROUND_BF16;
+    stand->subjects[stand->count++] =
+        (struct subject){"emu512bf16", matmul_emu512bf16, matmul_grouped_emu512bf16};
+    if (cpu_isa_available(CPU_ISA_AVX512BF16)) add_subject(stand, CPU_ISA_AVX512BF16);
+}
+
+static void stand_open(struct stand *stand, bool has_pairs) {
+    struct error err;
+    if (!cpu_isa_available(CPU_ISA_AVX2)) harness_skip("this processor lacks AVX2");
+    *stand = (struct stand){0};
+    if (has_pairs)
+        add_pair_subjects(stand);
+    else
+        add_subjects(stand);
     for (int i = 0; i < THREADS_MAX; i++) {
         struct device *device = &stand->devices[i];
         struct cpu_state *state = NULL;
@@ -56,6 +82,120 @@ static void stand_close(struct stand *stand) {
         cpu_state_free(stand->devices[i].state);
         engine_free(stand->engines[i]);
     }
+}
+
+typedef void stand_test(const struct stand *stand);
+
+static void run_on_stand(stand_test *test, bool has_pairs) {
+    struct stand stand;
+    stand_open(&stand, has_pairs);
+    test(&stand);
+    stand_close(&stand);
+}
+
+/* ---- the model of pairs ---- */
+
+/* Numbers below the normal ones are zeros of their sign. */
+static float normal(float x) { return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x; }
+
+static float to_bf16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof bits);
+    return normal(x);
+}
+
+/* VDPBF16PS, as Intel's SDM has it: the odd element of a pair first. */
+static float dot_pair(const float a[2], const float b[2], float sum) {
+    sum = normal(fmaf(a[1], b[1], normal(sum)));
+    return normal(fmaf(a[0], b[0], sum));
+}
+
+/* One product of the forms of op_matmul, on operands that the caller has rounded. */
+struct plain {
+    enum matmul_form form;
+    struct tensor a, b, c;
+    const int32_t *gather_a, *gather_b; /* of rows in memory; NULL: as they lie */
+    int64_t m, n, k;
+    const float *bias;
+    bool accumulate;
+};
+
+static const float *row_of(struct tensor x, const int32_t *gather, int64_t r) {
+    return (const float *)x.data + (gather ? gather[r] : r) * x.stride;
+}
+
+static float plain_a(const struct plain *x, int64_t i, int64_t p) {
+    if (p >= x->k) return 0;
+    return x->form == MATMUL_TN ? row_of(x->a, x->gather_a, p)[i] : row_of(x->a, x->gather_a, i)[p];
+}
+static float plain_b(const struct plain *x, int64_t p, int64_t j) {
+    if (p >= x->k) return 0;
+    return x->form == MATMUL_NT ? row_of(x->b, x->gather_b, j)[p] : row_of(x->b, x->gather_b, p)[j];
+}
+
+static void multiply_plain(const struct plain *x) {
+    for (int64_t i = 0; i < x->m; i++) {
+        float *c = (float *)x->c.data + i * x->c.stride;
+        for (int64_t j = 0; j < x->n; j++) {
+            float sum = x->accumulate ? c[j] : 0;
+            for (int64_t p = 0; p < x->k; p += 2)
+                sum = dot_pair((float[]){plain_a(x, i, p), plain_a(x, i, p + 1)},
+                               (float[]){plain_b(x, p, j), plain_b(x, p + 1, j)}, sum);
+            c[j] = x->bias ? sum + x->bias[j] : sum;
+        }
+    }
+}
+
+/* A matrix of the same shape with every number rounded; mem_free its data. */
+static struct tensor rounded_copy(struct tensor x) {
+    struct error err;
+    void *data = NULL;
+    CHECK_OK(mem_new_raw(&data, (size_t)(x.rows * x.cols), sizeof(float), "an operand", &err),
+             &err);
+    struct tensor copy = tensor_of(data, DTYPE_F32, x.rows, x.cols);
+    for (int64_t i = 0; i < x.rows; i++)
+        for (int64_t j = 0; j < x.cols; j++)
+            ((float *)data)[i * x.cols + j] = to_bf16(((const float *)x.data)[i * x.stride + j]);
+    return copy;
+}
+
+static void matmul_of_pairs(struct stream *stream, const struct op_matmul *op) {
+    struct plain x = {.form = op->form,
+                      .a = rounded_copy(op->a),
+                      .b = rounded_copy(op->b),
+                      .c = op->c,
+                      .m = op->c.rows,
+                      .n = op->c.cols,
+                      .k = op->form == MATMUL_TN ? op->a.rows : op->a.cols,
+                      .bias = op->bias.data,
+                      .accumulate = op->accumulate};
+    (void)stream;
+    multiply_plain(&x);
+    mem_free(x.a.data);
+    mem_free(x.b.data);
+}
+
+static void matmul_grouped_of_pairs(struct stream *stream, const struct op_matmul_grouped *op) {
+    struct tensor a = rounded_copy(op->a), b = rounded_copy(op->b);
+    const bool is_tn = op->form == MATMUL_TN;
+    (void)stream;
+    for (int64_t e = 0; e < op->experts; e++) {
+        const int64_t first = op->offsets[e], rows = op->offsets[e + 1] - first;
+        const int64_t of_weights = e * (op->b.rows / op->experts);
+        struct plain x = {.form = op->form, .n = op->c.cols, .accumulate = op->accumulate};
+        x.a = tensor_rows(a, op->gather_a ? 0 : first, 0);
+        x.gather_a = op->gather_a ? op->gather_a + first : NULL;
+        x.gather_b = op->gather_b ? op->gather_b + first : NULL;
+        x.m = is_tn ? op->a.cols : rows;
+        x.k = is_tn ? rows : op->a.cols;
+        x.b = tensor_rows(b, !is_tn ? of_weights : op->gather_b ? 0 : first, 0);
+        x.c = tensor_rows(op->c, is_tn ? e * op->a.cols : first, 0);
+        multiply_plain(&x);
+    }
+    mem_free(a.data);
+    mem_free(b.data);
 }
 
 /* ---- operands ---- */
@@ -125,9 +265,11 @@ static void check_matmul(const struct stand *stand, enum matmul_form form, struc
         .b = b.tensor,
         .bias = x.has_bias ? bias.tensor : (struct tensor){0},
         .accumulate = x.accumulate,
+        .round_a = stand->rounding,
+        .round_b = stand->rounding,
     };
     struct stream stream = {0};
-    cpu_ops_ref_f32()->matmul(&stream, &op);
+    stand->oracle.matmul(&stream, &op);
     for (int s = 0; s < stand->count; s++) {
         for (int t = 0; t < THREADS_MAX; t++) {
             struct device device = stand->devices[t];
@@ -165,56 +307,58 @@ static const int steps_tried[] = {1,  2,  3,  4,   5,   6,   7,   8,   9,
                                   17, 31, 32, 255, 256, 257, 383, 385, 515};
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
-static void every_tail_of_rows_and_columns_has_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_every_tail_of_rows_and_columns_has_the_oracles_bits(const struct stand *stand) {
     int turn = 0;
     for (int i = 0; i < COUNT(rows_tried); i++)
         for (int j = 0; j < COUNT(columns_tried); j++, turn++)
-            check_forms(&stand, (struct shape){rows_tried[i], columns_tried[j],
-                                               steps_tried[turn % (COUNT(steps_tried) - 6)],
-                                               turn % 2 == 1, turn % 3 == 1});
-    stand_close(&stand);
+            check_forms(stand, (struct shape){rows_tried[i], columns_tried[j],
+                                              steps_tried[turn % (COUNT(steps_tried) - 6)],
+                                              turn % 2 == 1, turn % 3 == 1});
+}
+static void every_tail_of_rows_and_columns_has_the_oracles_bits(void) {
+    run_on_stand(check_every_tail_of_rows_and_columns_has_the_oracles_bits, false);
 }
 
-static void every_number_of_steps_has_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_every_number_of_steps_has_the_oracles_bits(const struct stand *stand) {
     const int rows[] = {1, 3, 8, 9, 50, 115};
     for (int p = 0; p < COUNT(steps_tried); p++)
         for (int i = 0; i < COUNT(rows); i++)
-            check_forms(&stand,
+            check_forms(stand,
                         (struct shape){rows[i], 37 + p, steps_tried[p], i % 2 == 0, p % 2 == 0});
-    stand_close(&stand);
+}
+static void every_number_of_steps_has_the_oracles_bits(void) {
+    run_on_stand(check_every_number_of_steps_has_the_oracles_bits, false);
 }
 
 /* Products whose B does not fit the packing buffer: cut along N, along K, and along both. */
+static void check_products_beyond_the_packing_buffer_have_the_oracles_bits(
+    const struct stand *stand) {
+    check_forms(stand, (struct shape){113, 2100, 1030, false, true});
+    check_matmul(stand, MATMUL_TN, (struct shape){113, 33, 44000, true, true});
+    check_matmul(stand, MATMUL_NN, (struct shape){115, 1100, 2100, true, false});
+}
 static void products_beyond_the_packing_buffer_have_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
-    check_forms(&stand, (struct shape){113, 2100, 1030, false, true});
-    check_matmul(&stand, MATMUL_TN, (struct shape){113, 33, 44000, true, true});
-    check_matmul(&stand, MATMUL_NN, (struct shape){115, 1100, 2100, true, false});
-    stand_close(&stand);
+    run_on_stand(check_products_beyond_the_packing_buffer_have_the_oracles_bits, false);
 }
 
 /* Weight gradients whose tiles pack A for themselves: few steps, and many columns. */
+static void check_rows_that_tiles_pack_for_themselves_have_the_oracles_bits(
+    const struct stand *stand) {
+    check_matmul(stand, MATMUL_TN, (struct shape){905, 33, 512, true, false});
+    check_matmul(stand, MATMUL_TN, (struct shape){385, 50, 768, false, true});
+    check_matmul(stand, MATMUL_TN, (struct shape){399, 530, 800, true, true});
+}
 static void rows_that_tiles_pack_for_themselves_have_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
-    check_matmul(&stand, MATMUL_TN, (struct shape){905, 33, 512, true, false});
-    check_matmul(&stand, MATMUL_TN, (struct shape){385, 50, 768, false, true});
-    check_matmul(&stand, MATMUL_TN, (struct shape){399, 530, 800, true, true});
-    stand_close(&stand);
+    run_on_stand(check_rows_that_tiles_pack_for_themselves_have_the_oracles_bits, false);
 }
 
+static void check_products_without_steps_give_zero_or_keep(const struct stand *stand) {
+    check_forms(stand, (struct shape){5, 9, 0, false, false});
+    check_forms(stand, (struct shape){5, 9, 0, true, true});
+    check_forms(stand, (struct shape){0, 9, 7, false, false});
+}
 static void products_without_steps_give_zero_or_keep(void) {
-    struct stand stand;
-    stand_open(&stand);
-    check_forms(&stand, (struct shape){5, 9, 0, false, false});
-    check_forms(&stand, (struct shape){5, 9, 0, true, true});
-    check_forms(&stand, (struct shape){0, 9, 7, false, false});
-    stand_close(&stand);
+    run_on_stand(check_products_without_steps_give_zero_or_keep, false);
 }
 
 /* ---- grouped ---- */
@@ -255,9 +399,11 @@ static void check_grouped(const struct stand *stand, enum matmul_form form, stru
         .experts = E,
         .rows = rows + 5,
         .accumulate = is_tn && x.accumulate,
+        .round_a = stand->rounding,
+        .round_b = stand->rounding,
     };
     struct stream stream = {0};
-    cpu_ops_ref_f32()->matmul_grouped(&stream, &op);
+    stand->oracle.grouped(&stream, &op);
     for (int s = 0; s < stand->count; s++) {
         for (int t = 0; t < THREADS_MAX; t++) {
             struct device device = stand->devices[t];
@@ -294,56 +440,56 @@ static void check_groups(const struct stand *stand, struct groups x) {
     }
 }
 
-static void experts_of_every_load_have_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_experts_of_every_load_have_the_oracles_bits(const struct stand *stand) {
     const int32_t loads[] = {0, 1, 130, 4, 0, 0, 5, 49, 3, 300, 2, 113, 0};
     const struct { int64_t n, k; } sizes[] = {{32, 16}, {33, 7}, {1, 1}, {17, 257}, {70, 50}};
     for (int i = 0; i < COUNT(sizes); i++)
         check_groups(
-            &stand, (struct groups){
-                        .n = sizes[i].n, .k = sizes[i].k, .loads = loads, .experts = COUNT(loads)});
-    stand_close(&stand);
+            stand, (struct groups){
+                       .n = sizes[i].n, .k = sizes[i].k, .loads = loads, .experts = COUNT(loads)});
+}
+static void experts_of_every_load_have_the_oracles_bits(void) {
+    run_on_stand(check_experts_of_every_load_have_the_oracles_bits, false);
 }
 
-static void all_rows_at_one_expert_have_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_all_rows_at_one_expert_have_the_oracles_bits(const struct stand *stand) {
     for (int busy = 0; busy < 4; busy++) {
         int32_t loads[4] = {0};
         loads[busy] = 500;
-        check_groups(&stand, (struct groups){.n = 40, .k = 129, .loads = loads, .experts = 4});
+        check_groups(stand, (struct groups){.n = 40, .k = 129, .loads = loads, .experts = 4});
     }
-    stand_close(&stand);
+}
+static void all_rows_at_one_expert_have_the_oracles_bits(void) {
+    run_on_stand(check_all_rows_at_one_expert_have_the_oracles_bits, false);
 }
 
-static void groups_without_rows_write_nothing_but_zeros(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_groups_without_rows_write_nothing_but_zeros(const struct stand *stand) {
     const int32_t loads[3] = {0};
-    check_groups(&stand, (struct groups){.n = 8, .k = 5, .loads = loads, .experts = 3});
-    stand_close(&stand);
+    check_groups(stand, (struct groups){.n = 8, .k = 5, .loads = loads, .experts = 3});
+}
+static void groups_without_rows_write_nothing_but_zeros(void) {
+    run_on_stand(check_groups_without_rows_write_nothing_but_zeros, false);
 }
 
-static void more_experts_than_one_region_holds_have_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_more_experts_than_one_region_holds_have_the_oracles_bits(
+    const struct stand *stand) {
     int32_t loads[GROUPS_MAX];
     for (int e = 0; e < GROUPS_MAX; e++) loads[e] = e % 7 == 6 ? 120 : e % 7;
-    check_groups(&stand, (struct groups){.n = 18, .k = 12, .loads = loads, .experts = GROUPS_MAX});
-    stand_close(&stand);
+    check_groups(stand, (struct groups){.n = 18, .k = 12, .loads = loads, .experts = GROUPS_MAX});
+}
+static void more_experts_than_one_region_holds_have_the_oracles_bits(void) {
+    run_on_stand(check_more_experts_than_one_region_holds_have_the_oracles_bits, false);
 }
 
 /* Experts whose packed operands overflow the buffer together, and one alone (TN, along K). */
-static void groups_beyond_the_packing_buffer_have_the_oracles_bits(void) {
-    struct stand stand;
-    stand_open(&stand);
+static void check_groups_beyond_the_packing_buffer_have_the_oracles_bits(
+    const struct stand *stand) {
     const int32_t loads[] = {120, 0, 130, 140};
     const struct groups weights = {.n = 1000, .k = 700, .loads = loads, .experts = COUNT(loads)};
-    check_grouped(&stand, MATMUL_NT, weights);
-    check_grouped(&stand, MATMUL_NN, weights);
+    check_grouped(stand, MATMUL_NT, weights);
+    check_grouped(stand, MATMUL_NN, weights);
     const int32_t long_loads[] = {300, 6000, 0, 2500};
-    check_grouped(&stand, MATMUL_TN,
+    check_grouped(stand, MATMUL_TN,
                   (struct groups){.n = 450,
                                   .k = 115,
                                   .loads = long_loads,
@@ -351,7 +497,7 @@ static void groups_beyond_the_packing_buffer_have_the_oracles_bits(void) {
                                   .has_gather_a = true,
                                   .accumulate = true});
     const int32_t short_loads[] = {300, 0, 767, 5};
-    check_grouped(&stand, MATMUL_TN,
+    check_grouped(stand, MATMUL_TN,
                   (struct groups){.n = 33,
                                   .k = 930,
                                   .loads = short_loads,
@@ -359,12 +505,68 @@ static void groups_beyond_the_packing_buffer_have_the_oracles_bits(void) {
                                   .has_gather_a = true,
                                   .has_gather_b = true,
                                   .accumulate = true});
+}
+static void groups_beyond_the_packing_buffer_have_the_oracles_bits(void) {
+    run_on_stand(check_groups_beyond_the_packing_buffer_have_the_oracles_bits, false);
+}
+
+/* The shapes of some of the tests above, as pairs. */
+static void pairs_of_bf16_have_the_models_bits(void) {
+    run_on_stand(check_every_tail_of_rows_and_columns_has_the_oracles_bits, true);
+    run_on_stand(check_every_number_of_steps_has_the_oracles_bits, true);
+    run_on_stand(check_rows_that_tiles_pack_for_themselves_have_the_oracles_bits, true);
+    run_on_stand(check_products_without_steps_give_zero_or_keep, true);
+}
+static void experts_in_pairs_of_bf16_have_the_models_bits(void) {
+    run_on_stand(check_experts_of_every_load_have_the_oracles_bits, true);
+    run_on_stand(check_groups_without_rows_write_nothing_but_zeros, true);
+    run_on_stand(check_more_experts_than_one_region_holds_have_the_oracles_bits, true);
+}
+
+/* Operands and sums that are not normal count as zeros, and infinities and NaN go through. */
+static void pairs_of_numbers_at_the_ends_of_the_range(void) {
+    static const float values[] = {0x1p-130f, 0x1p-126f, -0x1p-70f, 0x1p-60f,  INFINITY,
+                                   -0x1p100f, 0x1p120f,  NAN,       -0x1p-65f, 3e38f};
+    enum { N = sizeof values / sizeof values[0] };
+    struct stand stand;
+    stand_open(&stand, true);
+    float a[N * N], b[N * N], expected[N * N], actual[N * N];
+    for (int i = 0; i < N * N; i++) {
+        a[i] = values[i % N] * (float)(1 + i / N % 3);
+        b[i] = values[(i * 7 + i / N) % N];
+    }
+    for (int s = 0; s < stand.count; s++) {
+        struct op_matmul op = {.form = MATMUL_NT,
+                               .c = tensor_of(expected, DTYPE_F32, N, N),
+                               .a = tensor_of(a, DTYPE_F32, N, N),
+                               .b = tensor_of(b, DTYPE_F32, N, N),
+                               .round_a = ROUND_BF16,
+                               .round_b = ROUND_BF16};
+        struct stream stream;
+        for (int k = 1; k <= N; k++) {
+            op.a.cols = op.b.cols = k;
+            stream_init(&stream, &stand.devices[0]);
+            op.c.data = expected;
+            matmul_of_pairs(&stream, &op);
+            op.c.data = actual;
+            stand.subjects[s].matmul(&stream, &op);
+            for (int i = 0; i < N * N; i++) {
+                harness_context("%s k=%d result %d", stand.subjects[s].name, k, i);
+                CHECK(isnan(actual[i]) == isnan(expected[i]));
+                CHECK(isnan(actual[i]) || memcmp(&actual[i], &expected[i], sizeof(float)) == 0);
+            }
+        }
+    }
     stand_close(&stand);
 }
 
 static void avx512_runs_where_the_processor_has_it(void) {
     if (!cpu_isa_available(CPU_ISA_AVX512))
         harness_skip("this processor lacks AVX-512: its lane logic was tested as emu512 only");
+}
+static void avx512bf16_runs_where_the_processor_has_it(void) {
+    if (!cpu_isa_available(CPU_ISA_AVX512BF16))
+        harness_skip("this processor lacks AVX512_BF16: pairs were tested as emu512bf16 only");
 }
 
 static const struct test tests[] = {
@@ -378,6 +580,10 @@ static const struct test tests[] = {
     TEST(groups_without_rows_write_nothing_but_zeros),
     TEST(more_experts_than_one_region_holds_have_the_oracles_bits),
     TEST(groups_beyond_the_packing_buffer_have_the_oracles_bits),
+    TEST(pairs_of_bf16_have_the_models_bits),
+    TEST(experts_in_pairs_of_bf16_have_the_models_bits),
+    TEST(pairs_of_numbers_at_the_ends_of_the_range),
     TEST(avx512_runs_where_the_processor_has_it),
+    TEST(avx512bf16_runs_where_the_processor_has_it),
 };
 HARNESS_MAIN(tests)

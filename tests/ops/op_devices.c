@@ -10,34 +10,41 @@
 OPS(EMU512_DECLARE)
 #define EMU512_MEMBER(name) .name = name##_emu512,
 static const struct op_table emu512_ops = {OPS(EMU512_MEMBER)};
-static const bool has_emu512 = true;
+#define EMU512BF16_DECLARE(name)                                                                   \
+    void name##_emu512bf16(struct stream *stream, const struct op_##name *op);
+OPS_PRODUCTS(EMU512BF16_DECLARE)
+#define EMU512BF16_MEMBER(name) .name = name##_emu512bf16,
+static const struct op_table emu512bf16_ops = {OPS_PRODUCTS(EMU512BF16_MEMBER)
+                                                   OPS_OTHERS(EMU512_MEMBER)};
+static const bool has_emulated = true;
 #else
-static const struct op_table emu512_ops;
-static const bool has_emu512 = false;
+static const struct op_table emu512_ops, emu512bf16_ops;
+static const bool has_emulated = false;
 #endif
+
+static bool is_emulated(const char *isa) { return strncmp(isa, "emu", 3) == 0; }
 
 static bool is_available(const char *isa) {
     for (int i = 0; i < CPU_ISA_COUNT; i++)
         if (strcmp(isa, cpu_isa_name((enum cpu_isa)i)) == 0)
             return cpu_isa_available((enum cpu_isa)i);
-    if (strcmp(isa, "emu512") == 0) return has_emu512 && cpu_isa_available(CPU_ISA_AVX2);
-    return true;
+    return !is_emulated(isa) || (has_emulated && cpu_isa_available(CPU_ISA_AVX2));
 }
 
 static struct device *open_on(struct engine *engine, const char *isa) {
     struct error err = {0};
     struct device *device = NULL;
-    const bool is_emulated = strcmp(isa, "emu512") == 0;
-    CHECK_OK(device_open(&device, engine, "cpu", is_emulated ? "avx2" : isa, &err), &err);
-    if (is_emulated) {
-        device->ops = &emu512_ops;
-        strcpy(device->isa, "emu512");
+    CHECK_OK(device_open(&device, engine, "cpu", is_emulated(isa) ? "avx2" : isa, &err), &err);
+    if (is_emulated(isa)) {
+        device->ops = strcmp(isa, "emu512") == 0 ? &emu512_ops : &emu512bf16_ops;
+        strcpy(device->isa, isa);
     }
     return device;
 }
 
 void op_devices_open(struct op_devices *out, int threads) {
-    static const char *const names[OP_DEVICES_MAX] = {"ref", "avx2", "avx512", "emu512"};
+    static const char *const names[OP_DEVICES_MAX] = {"ref",        "avx2",   "avx512",
+                                                      "avx512bf16", "emu512", "emu512bf16"};
     struct error err = {0};
     *out = (struct op_devices){0};
     CHECK_OK(engine_new(&out->engine, threads, &err), &err);

@@ -4,8 +4,9 @@
 
 #include "backend/device.h"
 
-/* "ref", each instruction set of cpu_isa, and "emu512": avx512's code on two AVX2 registers. */
-enum { OP_DEVICES_MAX = 4 };
+/* "ref", each instruction set of cpu_isa, and "emu512" and "emu512bf16": the code of avx512 and
+ * avx512bf16 on two AVX2 registers. */
+enum { OP_DEVICES_MAX = 6 };
 
 struct op_devices {
     struct engine *engine;

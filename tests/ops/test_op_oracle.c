@@ -40,6 +40,13 @@ static void compare(const struct case_data *actual, const struct case_data *expe
     }
 }
 
+/* Products of bf16 pairs are other chains than the oracle's; tests/cpu/test_matmul.c has their
+ * bits. */
+static bool has_oracles_bits(const struct op_case *c, const struct device *device) {
+    const bool is_bf16 = c->rounding == ROUND_BF16 && c->rounding_b == ROUND_BF16;
+    return c->kind->is_exact && !(is_bf16 && strstr(device->isa, "bf16"));
+}
+
 static void compare_case(const struct op_case *c, struct device *oracle, struct device *ref,
                          const struct op_devices *devices) {
     struct case_data data;
@@ -54,7 +61,7 @@ static void compare_case(const struct op_case *c, struct device *oracle, struct 
             struct case_data actual =
                 case_run(&data, devices->devices[i], case_whole(&data), padding);
             compare(&actual, &exact, c->kind->tolerance);
-            if (c->kind->is_exact) compare(&actual, &single, 0);
+            if (has_oracles_bits(c, devices->devices[i])) compare(&actual, &single, 0);
             case_free(&actual);
         }
     }
@@ -87,12 +94,17 @@ OPS(DEFINE_TEST)
 
 static void avx2_kernels_are_tested(void) { op_device_require("avx2"); }
 static void avx512_kernels_are_tested(void) { op_device_require("avx512"); }
-static void emulated_avx512_kernels_are_tested(void) { op_device_require("emu512"); }
+static void avx512bf16_kernels_are_tested(void) { op_device_require("avx512bf16"); }
+static void emulated_avx512_kernels_are_tested(void) {
+    op_device_require("emu512");
+    op_device_require("emu512bf16");
+}
 
 #define LIST_TEST(name) TEST(name##_matches_the_oracle),
 static const struct test tests[] = {
     OPS(LIST_TEST) TEST(avx2_kernels_are_tested),
     TEST(avx512_kernels_are_tested),
+    TEST(avx512bf16_kernels_are_tested),
     TEST(emulated_avx512_kernels_are_tested),
 };
 HARNESS_MAIN(tests)

@@ -66,9 +66,10 @@ struct matmul_step {
     float *c;          /* row stride c_stride */
     const float *bias; /* [n], added when the sum is complete; NULL: none */
     int64_t c_stride;
-    int64_t k;
+    int64_t k; /* floats, or words of two bf16 */
     int m, n;
     bool is_started; /* C holds the chains so far */
+    bool is_dot;     /* a and b are words: matmul_pair_* */
 };
 void VEC_NAME(matmul_step_rows)(const struct matmul_step *x);
 void VEC_NAME(matmul_step_columns)(const struct matmul_step *x);
@@ -97,6 +98,18 @@ void VEC_NAME(matmul_pack_columns)(float *to, const struct matmul_rows *a, int64
 void VEC_NAME(matmul_round_rows)(float *a, int64_t m, int64_t k, enum rounding rounding);
 void VEC_NAME(matmul_round_columns)(float *a, int64_t m, int64_t k, enum rounding rounding);
 void VEC_NAME(matmul_round_b)(float *b, int64_t n, int64_t k, enum rounding rounding);
+
+/* ---- pairs ---- */
+
+/* With VEC_BF16_DOT, operands that are both rounded to bf16 are multiplied two steps at a time: a
+ * chain is then one of dot products of pairs in ascending order. Each of these rounds what has just
+ * been packed, in place: words of step 2q in the lower half and 2q + 1 in the upper (0 beyond k)
+ * stand where the floats of step q stood; distances between rows and panels stay. */
+#ifdef VEC_BF16_DOT
+void VEC_NAME(matmul_pair_rows)(float *a, int64_t m, int64_t k);
+void VEC_NAME(matmul_pair_columns)(float *a, int64_t m, int64_t k);
+void VEC_NAME(matmul_pair_b)(float *b, int64_t n, int64_t k);
+#endif
 
 /* ---- few rows ---- */
 

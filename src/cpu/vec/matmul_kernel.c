@@ -13,14 +13,24 @@ enum { LANES = VEC_LANES, MR = MATMUL_MR, NR = MATMUL_NR };
 #define EACH_ROW(DO) EACH_ROW_6(DO) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)
 #endif
 
+/* a * b + c, or c and the dot products of the pairs of bf16 in a and b. */
+VEC_INLINE vf multiply_add(vf a, vf b, vf c, bool is_dot) {
+#ifdef VEC_BF16_DOT
+    if (is_dot) return vf_dot_bf16(a, b, c);
+#endif
+    (void)is_dot;
+    return vf_fma_in_place(a, b, c);
+}
+
 /* sums[r][v] += a[r] * b[v], one step of K. */
-VEC_INLINE void step(vf sums[MR][2], const float *a, int64_t a_row, const float *b, int m, int v) {
+VEC_INLINE void step(vf sums[MR][2], const float *a, int64_t a_row, const float *b, int m, int v,
+                     bool is_dot) {
     const vf b0 = vf_load(b), b1 = v > 1 ? vf_load(b + LANES) : vf_zero();
 #define STEP_ROW(r)                                                                                \
     if (r < m) {                                                                                   \
         const vf a_r = vf_set1(a[r * a_row]);                                                      \
-        sums[r][0] = vf_fma_in_place(a_r, b0, sums[r][0]);                                         \
-        if (v > 1) sums[r][1] = vf_fma_in_place(a_r, b1, sums[r][1]);                              \
+        sums[r][0] = multiply_add(a_r, b0, sums[r][0], is_dot);                                    \
+        if (v > 1) sums[r][1] = multiply_add(a_r, b1, sums[r][1], is_dot);                         \
     }
     EACH_ROW(STEP_ROW)
     /* The next step's loads stay behind this one, or they take registers from the sums. */
@@ -64,22 +74,23 @@ VEC_INLINE void store(vf sums[MR][2], const struct matmul_step *x, int m, int v,
 
 /* m rows and v vectors of columns, the last of them of `tail` lanes; a[r][p] is at
  * a + r * a_row + p * a_step. Inlined with constants m, v, a_row, a_step. */
-VEC_INLINE void kernel(const struct matmul_step *x, int m, int v, int64_t a_row, int64_t a_step) {
+VEC_INLINE void kernel(const struct matmul_step *x, int m, int v, int64_t a_row, int64_t a_step,
+                       bool is_dot) {
     const float *a = x->a, *b = x->b;
     const int tail = x->n - (v - 1) * LANES;
     vf sums[MR][2];
     load(sums, x, m, v, tail);
     int64_t k = x->k;
     for (; k >= 4; k -= 4) {
-        step(sums, a, a_row, b, m, v);
-        step(sums, a + a_step, a_row, b + NR, m, v);
-        step(sums, a + 2 * a_step, a_row, b + 2 * NR, m, v);
-        step(sums, a + 3 * a_step, a_row, b + 3 * NR, m, v);
+        step(sums, a, a_row, b, m, v, is_dot);
+        step(sums, a + a_step, a_row, b + NR, m, v, is_dot);
+        step(sums, a + 2 * a_step, a_row, b + 2 * NR, m, v, is_dot);
+        step(sums, a + 3 * a_step, a_row, b + 3 * NR, m, v, is_dot);
         a += 4 * a_step;
         b += 4 * NR;
     }
     for (; k > 0; k--) {
-        step(sums, a, a_row, b, m, v);
+        step(sums, a, a_row, b, m, v, is_dot);
         a += a_step;
         b += NR;
     }
@@ -87,43 +98,59 @@ VEC_INLINE void kernel(const struct matmul_step *x, int m, int v, int64_t a_row,
 }
 
 /* The kernel of every row count: one entry each, so that a tail costs what it holds. */
-VEC_INLINE void kernel_any(const struct matmul_step *x, int v, int64_t a_row, int64_t a_step) {
+VEC_INLINE void kernel_any(const struct matmul_step *x, int v, int64_t a_row, int64_t a_step,
+                           bool is_dot) {
     switch (x->m) {
-    case 1: kernel(x, 1, v, a_row, a_step); break;
-    case 2: kernel(x, 2, v, a_row, a_step); break;
-    case 3: kernel(x, 3, v, a_row, a_step); break;
-    case 4: kernel(x, 4, v, a_row, a_step); break;
-    case 5: kernel(x, 5, v, a_row, a_step); break;
-    case 6: kernel(x, 6, v, a_row, a_step); break;
+    case 1: kernel(x, 1, v, a_row, a_step, is_dot); break;
+    case 2: kernel(x, 2, v, a_row, a_step, is_dot); break;
+    case 3: kernel(x, 3, v, a_row, a_step, is_dot); break;
+    case 4: kernel(x, 4, v, a_row, a_step, is_dot); break;
+    case 5: kernel(x, 5, v, a_row, a_step, is_dot); break;
+    case 6: kernel(x, 6, v, a_row, a_step, is_dot); break;
 #if MATMUL_MR > 6
-    case 7: kernel(x, 7, v, a_row, a_step); break;
-    case 8: kernel(x, 8, v, a_row, a_step); break;
-    case 9: kernel(x, 9, v, a_row, a_step); break;
-    case 10: kernel(x, 10, v, a_row, a_step); break;
-    case 11: kernel(x, 11, v, a_row, a_step); break;
-    case 12: kernel(x, 12, v, a_row, a_step); break;
-    case 13: kernel(x, 13, v, a_row, a_step); break;
-    case 14: kernel(x, 14, v, a_row, a_step); break;
+    case 7: kernel(x, 7, v, a_row, a_step, is_dot); break;
+    case 8: kernel(x, 8, v, a_row, a_step, is_dot); break;
+    case 9: kernel(x, 9, v, a_row, a_step, is_dot); break;
+    case 10: kernel(x, 10, v, a_row, a_step, is_dot); break;
+    case 11: kernel(x, 11, v, a_row, a_step, is_dot); break;
+    case 12: kernel(x, 12, v, a_row, a_step, is_dot); break;
+    case 13: kernel(x, 13, v, a_row, a_step, is_dot); break;
+    case 14: kernel(x, 14, v, a_row, a_step, is_dot); break;
 #endif
     default: break;
     }
 }
 
-static void rows_narrow(const struct matmul_step *x) { kernel_any(x, 1, MATMUL_A_STRIDE, 1); }
-static void rows_wide(const struct matmul_step *x) { kernel_any(x, 2, MATMUL_A_STRIDE, 1); }
-static void columns_narrow(const struct matmul_step *x) { kernel_any(x, 1, 1, MR); }
-static void columns_wide(const struct matmul_step *x) { kernel_any(x, 2, 1, MR); }
+/* One function each: what is constant in it is worth a copy of the kernel. */
+#define KERNEL(name, v, a_row, a_step, is_dot)                                                     \
+    static void name(const struct matmul_step *x) { kernel_any(x, v, a_row, a_step, is_dot); }
+KERNEL(rows_narrow, 1, MATMUL_A_STRIDE, 1, false)
+KERNEL(rows_wide, 2, MATMUL_A_STRIDE, 1, false)
+KERNEL(columns_narrow, 1, 1, MR, false)
+KERNEL(columns_wide, 2, 1, MR, false)
+#ifdef VEC_BF16_DOT
+KERNEL(rows_narrow_dot, 1, MATMUL_A_STRIDE, 1, true)
+KERNEL(rows_wide_dot, 2, MATMUL_A_STRIDE, 1, true)
+KERNEL(columns_narrow_dot, 1, 1, MR, true)
+KERNEL(columns_wide_dot, 2, 1, MR, true)
+#endif
 
 void VEC_NAME(matmul_step_rows)(const struct matmul_step *x) {
-    if (x->n > LANES)
-        rows_wide(x);
-    else
-        rows_narrow(x);
+#ifdef VEC_BF16_DOT
+    if (x->is_dot) {
+        (x->n > LANES ? rows_wide_dot : rows_narrow_dot)(x);
+        return;
+    }
+#endif
+    (x->n > LANES ? rows_wide : rows_narrow)(x);
 }
 
 void VEC_NAME(matmul_step_columns)(const struct matmul_step *x) {
-    if (x->n > LANES)
-        columns_wide(x);
-    else
-        columns_narrow(x);
+#ifdef VEC_BF16_DOT
+    if (x->is_dot) {
+        (x->n > LANES ? columns_wide_dot : columns_narrow_dot)(x);
+        return;
+    }
+#endif
+    (x->n > LANES ? columns_wide : columns_narrow)(x);
 }

@@ -48,6 +48,40 @@ static struct pack pack_of(const struct matmul_piece *piece, int64_t tile) {
     return pack;
 }
 
+/* Whether pairs of bf16 are multiplied. */
+static bool is_dot(const struct matmul_product *of) {
+#ifdef VEC_BF16_DOT
+    return of->round_a == ROUND_BF16 && of->round_b == ROUND_BF16;
+#else
+    (void)of;
+    return false;
+#endif
+}
+
+/* What has just been packed becomes what the micro-kernel multiplies. */
+static void round_b(float *b, const struct matmul_product *of, int64_t n, int64_t k) {
+    if (of->round_b == ROUND_NONE) return;
+#ifdef VEC_BF16_DOT
+    if (is_dot(of)) {
+        VEC_NAME(matmul_pair_b)(b, n, k);
+        return;
+    }
+#endif
+    VEC_NAME(matmul_round_b)(b, n, k, of->round_b);
+}
+static void round_a(float *a, const struct matmul_product *of, int64_t m, int64_t k) {
+    const bool is_columns = of->form == MATMUL_TN;
+    if (of->round_a == ROUND_NONE) return;
+#ifdef VEC_BF16_DOT
+    if (is_dot(of)) {
+        (is_columns ? VEC_NAME(matmul_pair_columns) : VEC_NAME(matmul_pair_rows))(a, m, k);
+        return;
+    }
+#endif
+    (is_columns ? VEC_NAME(matmul_round_columns) : VEC_NAME(matmul_round_rows))(a, m, k,
+                                                                                of->round_a);
+}
+
 /* Panels of B for one block of K of the product. */
 static void pack_b(float *to, const struct matmul_product *of, int64_t j, int64_t n, int64_t p,
                    int64_t k) {
@@ -55,20 +89,17 @@ static void pack_b(float *to, const struct matmul_product *of, int64_t j, int64_
         VEC_NAME(matmul_pack_transposed)(to, &of->b, j, n, p, k);
     else
         VEC_NAME(matmul_pack_straight)(to, &of->b, j, n, p, k);
-    if (of->round_b != ROUND_NONE) VEC_NAME(matmul_round_b)(to, n, k, of->round_b);
+    round_b(to, of, n, k);
 }
 
 /* A block of A, or of A^T, for the micro-kernel. */
 static void pack_a(float *to, const struct matmul_product *of, int64_t i, int64_t m, int64_t p,
                    int64_t k) {
-    const bool is_rounded = of->round_a != ROUND_NONE;
-    if (of->form == MATMUL_TN) {
+    if (of->form == MATMUL_TN)
         VEC_NAME(matmul_pack_columns)(to, &of->a, i, m, p, k);
-        if (is_rounded) VEC_NAME(matmul_round_columns)(to, m, k, of->round_a);
-    } else {
+    else
         VEC_NAME(matmul_pack_rows)(to, &of->a, i, m, p, k);
-        if (is_rounded) VEC_NAME(matmul_round_rows)(to, m, k, of->round_a);
-    }
+    round_a(to, of, m, k);
 }
 
 void VEC_NAME(matmul_pack_tile)(const struct matmul_piece *piece, int64_t tile) {
@@ -142,15 +173,15 @@ static void fetching_go_on(struct fetching *x) {
 
 /* ---- compute tiles ---- */
 
-/* A block of K of a tile: rows [i, i + m), at most MC, and columns [j, j + n) of the product, both
- * packed. */
-static void multiply_block(const struct matmul_product *of, struct matmul_step step,
+/* A block of k steps of a tile: rows [i, i + m), at most MC, and columns [j, j + n) of the product,
+ * both packed. */
+static void multiply_block(const struct matmul_product *of, struct matmul_step step, int64_t k,
                            struct fetching *fetching, const struct tile *x) {
     const bool is_columns = of->form == MATMUL_TN;
-    const int64_t a_step = is_columns ? matmul_a_panel(step.k) : MR * MATMUL_A_STRIDE;
+    const int64_t a_step = is_columns ? matmul_a_panel(k) : MR * MATMUL_A_STRIDE;
     const float *const a = step.a;
     const bool has_bias = step.bias;
-    for (int64_t j = 0; j < x->n; j += NR, step.b += matmul_b_panel(step.k)) {
+    for (int64_t j = 0; j < x->n; j += NR, step.b += matmul_b_panel(k)) {
         step.n = (int)matmul_least(NR, x->n - j);
         step.bias = has_bias ? of->bias + x->j + j : NULL;
         step.a = a;
@@ -195,8 +226,9 @@ static void multiply_tile(const struct matmul_piece *piece, const struct tile *x
             .b = packed_columns(piece, scratch, x->j, x->n, p, k),
             .bias = at + k == of->k ? of->bias : NULL,
             .c_stride = of->c_stride,
-            .k = k,
+            .k = is_dot(of) ? matmul_parts(k, 2) : k,
             .is_started = of->accumulate || at > 0,
+            .is_dot = is_dot(of),
         };
         const bool is_last = p + k == piece->k || !is_fetched;
         struct fetching fetching =
@@ -205,7 +237,7 @@ static void multiply_tile(const struct matmul_piece *piece, const struct tile *x
             const int64_t rows = matmul_least(MC, x->m - i);
             step.a = packed_rows(piece, scratch, x->i + i, rows, p, k);
             const struct tile block = {piece->i + x->i + i, rows, piece->j + x->j, x->n};
-            multiply_block(of, step, &fetching, &block);
+            multiply_block(of, step, k, &fetching, &block);
         }
     }
 }

@@ -5,6 +5,7 @@
  *   avx2    8 lanes, AVX2 + FMA
  *   avx512  16 lanes, AVX-512 F, BW, DQ, VL
  *   emu512  16 lanes made of two AVX2 registers: avx512's lane logic for a machine without it
+ * and, for the products, VEC_BF16_DOT where there is vf_dot_bf16 too (avx512bf16, emu512bf16).
  * Every function below means the same on each, lane by lane, so that emu512 has avx512's bits.
  *
  *   vf_zero() vf_set1(x)              vf_load(p) vf_store(p, a): no alignment is needed
@@ -15,10 +16,10 @@
  *   vf_fma(a, b, c)  a * b + c        vf_fnma(a, b, c)  c - a * b     (one rounding)
  *   vf_fma_in_place(a, b, c)          a * b + c in c's register: compilers otherwise turn long runs
  *                                     of vf_fma into moves and spills
- *   vf_sqrt vf_abs vf_neg vf_round    (to nearest, ties to even)
- *   vf_lt le gt ge eq (a, b) -> vm    false where either is NaN
- *   vf_select(m, a, b)                m ? a : b
- *   vf_sum(a) vf_hmax(a) vf_hmin(a)   across lanes: lane i with i + LANES/2, then LANES/4, ...
+ *   vf_dot_bf16(a, b, c)              c + upper(a) * upper(b) + lower(a) * lower(b), the bf16
+ * halves of each lane; VDPBF16PS, in c's register vf_sqrt vf_abs vf_neg vf_round    (to nearest,
+ * ties to even) vf_lt le gt ge eq (a, b) -> vm    false where either is NaN vf_select(m, a, b) m ?
+ * a : b vf_sum(a) vf_hmax(a) vf_hmin(a)   across lanes: lane i with i + LANES/2, then LANES/4, ...
  *   vf_gather(p, i)                   p[i] lane by lane
  *   vf_unzip(a, b, &even, &odd)       of the sequence a, b; vf_zip(even, odd, &a, &b) is its
  * inverse vi_zero set1 load store load_n store_n add sub mul min max and or xor select vi_iota() 0,
@@ -37,7 +38,8 @@
 
 #define VEC_JOIN2(name, isa) name##_##isa
 #define VEC_JOIN(name, isa) VEC_JOIN2(name, isa)
-/* VEC_NAME(x) is x_avx2, x_avx512 or x_emu512: the name of every function with external linkage. */
+/* VEC_NAME(x) is x_avx2, x_avx512, x_emu512 and so on: the name of every function with external
+ * linkage. */
 #define VEC_NAME(name) VEC_JOIN(name, VEC_ISA)
 
 #define VEC_INLINE static inline __attribute__((always_inline, unused))

@@ -38,6 +38,12 @@ VEC_INLINE vf vf_fma_in_place(vf a, vf b, vf c) {
     return c;
 }
 VEC_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+#ifdef VEC_BF16_DOT
+VEC_INLINE vf vf_dot_bf16(vf a, vf b, vf c) {
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+    return c;
+}
+#endif
 VEC_INLINE vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 VEC_INLINE vf vf_abs(vf a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
 VEC_INLINE vf vf_neg(vf a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a); }

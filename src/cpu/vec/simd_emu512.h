@@ -82,6 +82,27 @@ EMU_2(vf, vf, vf_min, _mm256_min_ps)
 EMU_3(vf, vf, vf_fma, _mm256_fmadd_ps)
 VEC_INLINE vf vf_fma_in_place(vf a, vf b, vf c) { return vf_fma(a, b, c); }
 EMU_3(vf, vf, vf_fnma, _mm256_fnmadd_ps)
+#ifdef VEC_BF16_DOT
+/* Intel's SDM, VDPBF16PS: one fused multiply-add a product, the upper one first; numbers below the
+ * normal ones are zeros of their sign, as operands and as results. */
+VEC_INLINE __m256 vec_normal(__m256 a) {
+    const __m256 sign = _mm256_set1_ps(-0.0f), least = _mm256_set1_ps(0x1p-126f);
+    const __m256 is_below = _mm256_cmp_ps(_mm256_andnot_ps(sign, a), least, _CMP_LT_OQ);
+    return _mm256_blendv_ps(a, _mm256_and_ps(a, sign), is_below);
+}
+VEC_INLINE __m256 vec_upper(__m256 words) {
+    const __m256i mask = _mm256_set1_epi32((int32_t)0xffff0000u);
+    return vec_normal(_mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(words), mask)));
+}
+VEC_INLINE __m256 vec_lower(__m256 words) {
+    return vec_normal(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(words), 16)));
+}
+VEC_INLINE __m256 vec_dot8(__m256 a, __m256 b, __m256 c) {
+    c = vec_normal(_mm256_fmadd_ps(vec_upper(a), vec_upper(b), vec_normal(c)));
+    return vec_normal(_mm256_fmadd_ps(vec_lower(a), vec_lower(b), c));
+}
+EMU_3(vf, vf, vf_dot_bf16, vec_dot8)
+#endif
 EMU_1(vf, vf, vf_sqrt, _mm256_sqrt_ps)
 VEC_INLINE vf vf_abs(vf a) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
