@@ -8,17 +8,19 @@
 
 enum {
     SCAN_LIMIT = 48,       /* symbols up to which scanning beats the heap */
-    CACHE_SLOTS = 1 << 14, /* words; direct-mapped */
-    CACHE_WORD = 24,       /* bytes of a word that is cached */
-    CACHE_IDS = 8,
+    CACHE_SLOTS = 1 << 15, /* words; direct-mapped */
+    CACHE_WORD = 16,       /* bytes of a word that is cached */
+    CACHE_IDS = 11,
 };
 
+/* One cache line. Of words of up to 16 bytes, size and two numbers tell which. */
 struct cached_word {
-    uint8_t size; /* bytes; 0: empty */
-    uint8_t count;
-    char bytes[CACHE_WORD];
+    uint64_t first, last;
+    uint16_t size; /* bytes; 0: empty */
+    uint16_t count;
     int32_t ids[CACHE_IDS];
 };
+_Static_assert(sizeof(struct cached_word) == 64, "one cache line");
 
 /* A symbol of a long piece: a doubly linked list in an array. */
 struct symbol {
@@ -201,35 +203,74 @@ static fathom_status encode_long(struct encoder *e, const unsigned char *bytes, 
 
 /* ---- pieces ---- */
 
-static fathom_status encode_piece(struct encoder *e, const unsigned char *bytes, size_t size,
-                                  struct token_list *out, struct error *err) {
+static uint64_t load_bytes(const unsigned char *bytes, size_t size) {
+    uint64_t x = 0;
+    memcpy(&x, bytes, size);
+    return x;
+}
+
+/* The word's size and bytes as numbers: its first eight and its last eight, which may overlap. */
+static struct cached_word word_key(const unsigned char *bytes, size_t size) {
+    struct cached_word key;
+    key.size = (uint16_t)size;
+    if (size >= 8) {
+        key.first = load_bytes(bytes, 8);
+        key.last = load_bytes(bytes + size - 8, 8);
+    } else if (size >= 4) {
+        key.first = load_bytes(bytes, 4);
+        key.last = load_bytes(bytes + size - 4, 4);
+    } else {
+        key.first = bytes[0];
+        key.last = (uint64_t)bytes[size / 2] << 8 | bytes[size - 1];
+    }
+    return key;
+}
+
+static struct cached_word *word_slot(struct encoder *e, const struct cached_word *key) {
+    uint64_t h = key->first * 0x9e3779b97f4a7c15u;
+    h = ((h ^ h >> 32) + key->last + key->size) * 0xd6e8feb86659fd93u;
+    return &e->cache[h >> 40 & (CACHE_SLOTS - 1)];
+}
+
+static bool is_same_word(const struct cached_word *a, const struct cached_word *b) {
+    return a->first == b->first && a->last == b->last && a->size == b->size;
+}
+
+/* A piece that no cache knows. */
+static fathom_status merge_piece(struct encoder *e, const unsigned char *bytes, size_t size,
+                                 struct token_list *out, struct error *err) {
     int32_t ids[SCAN_LIMIT];
     if (e->tokenizer->ignore_merges) {
         int32_t whole = tokenizer_ordinary(e->tokenizer, bytes, size);
         if (whole >= 0) return token_list_add(out, whole, err);
     }
     if (size > SCAN_LIMIT) return encode_long(e, bytes, size, out, err);
-    struct cached_word *word = NULL;
-    if (size <= CACHE_WORD) {
-        word = &e->cache[hash_bytes(bytes, size) % CACHE_SLOTS];
-        if (word->size == size && memcmp(word->bytes, bytes, size) == 0) {
-            TRY(list_reserve(out, word->count, err));
-            memcpy(out->ids + out->count, word->ids, word->count * sizeof *ids);
-            out->count += word->count;
-            return FATHOM_OK;
-        }
-    }
     for (size_t i = 0; i < size; i++) ids[i] = e->tokenizer->byte_id[bytes[i]];
     size_t count = merge_scan(e->tokenizer, ids, size);
     TRY(list_reserve(out, count, err));
     memcpy(out->ids + out->count, ids, count * sizeof *ids);
     out->count += count;
-    if (word && count <= CACHE_IDS) {
-        word->size = (uint8_t)size;
-        word->count = (uint8_t)count;
-        memcpy(word->bytes, bytes, size);
-        memcpy(word->ids, ids, count * sizeof *ids);
+    return FATHOM_OK;
+}
+
+/* A piece that is short enough for the cache. */
+static fathom_status encode_word(struct encoder *e, const unsigned char *bytes, size_t size,
+                                 struct token_list *out, struct error *err) {
+    const struct cached_word key = word_key(bytes, size);
+    struct cached_word *word = word_slot(e, &key);
+    if (is_same_word(word, &key)) {
+        if (out->capacity - out->count < CACHE_IDS) TRY(list_reserve(out, CACHE_IDS, err));
+        for (size_t i = 0; i < word->count; i++) out->ids[out->count + i] = word->ids[i];
+        out->count += word->count;
+        return FATHOM_OK;
     }
+    size_t before = out->count;
+    TRY(merge_piece(e, bytes, size, out, err));
+    size_t count = out->count - before;
+    if (count > CACHE_IDS) return FATHOM_OK;
+    *word = key;
+    word->count = (uint16_t)count;
+    memcpy(word->ids, out->ids + before, count * sizeof *word->ids);
     return FATHOM_OK;
 }
 
@@ -240,7 +281,8 @@ static fathom_status encode_plain(struct encoder *e, const unsigned char *text, 
     for (;;) {
         TRY(cutter_next(e->cutter, &piece, err));
         if (piece.size == 0) return FATHOM_OK;
-        TRY(encode_piece(e, piece.bytes, piece.size, out, err));
+        TRY(piece.size <= CACHE_WORD ? encode_word(e, piece.bytes, piece.size, out, err)
+                                     : merge_piece(e, piece.bytes, piece.size, out, err));
     }
 }
 

@@ -6,31 +6,36 @@
 
 /* ---- what several patterns share ---- */
 
-/* \s*[\r\n]+|\s+(?!\S)|\s+ at a whitespace character: through the last newline of the run; else the
- * run without the last character that a word may want; else that one character. */
-static size_t match_space_lines(const unsigned char *text, size_t end, size_t at) {
-    size_t newline_end = 0, last = at, next = at;
+/* A run of whitespace. */
+struct space_run {
+    size_t end, last;   /* last: where its last character begins */
+    size_t newline_end; /* behind its last newline; 0: it has none */
+};
+static struct space_run space_run_at(const unsigned char *text, size_t end, size_t at) {
+    struct space_run run = {.end = at, .last = at};
     for (;;) {
-        struct character c = character_at(text, end, next);
-        if (!is_space(c)) break;
-        last = next;
-        next += c.length;
-        if (is_newline(c)) newline_end = next;
+        struct character c = character_at(text, end, run.end);
+        if (!is_space(c)) return run;
+        run.last = run.end;
+        run.end += c.length;
+        if (is_newline(c)) run.newline_end = run.end;
     }
-    if (newline_end > 0) return newline_end;
-    return next == end || last == at ? next : last;
 }
 
-/* \s+(?!\S)|\s+ at a whitespace character. */
+/* \s+(?!\S)|\s+ of a run: without the last character, which a word may want, unless the text ends
+ * there or it is the only one. */
+static size_t space_end(struct space_run run, size_t at, bool is_text_end) {
+    return is_text_end || run.last == at ? run.end : run.last;
+}
+
+/* The same at a whitespace character; and with \s*[\r\n]+| before it: through the last newline. */
 static size_t match_space(const unsigned char *text, size_t end, size_t at) {
-    size_t last = at, next = at;
-    for (;;) {
-        struct character c = character_at(text, end, next);
-        if (!is_space(c)) break;
-        last = next;
-        next += c.length;
-    }
-    return next == end || last == at ? next : last;
+    struct space_run run = space_run_at(text, end, at);
+    return space_end(run, at, run.end == end);
+}
+static size_t match_space_lines(const unsigned char *text, size_t end, size_t at) {
+    struct space_run run = space_run_at(text, end, at);
+    return run.newline_end > 0 ? run.newline_end : space_end(run, at, run.end == end);
 }
 
 /* At most `most` characters that pass. */
@@ -265,48 +270,80 @@ static bool is_ascii_punctuation(struct character c) {
 static bool is_han_or_kana(struct character c) {
     return (c.code >= 0x4e00 && c.code <= 0x9fa5) || (c.code >= 0x3040 && c.code <= 0x30ff);
 }
-static bool is_no_number(struct character c) { return c.class != UNICODE_NUMBER; }
-static bool is_no_han_or_kana(struct character c) { return !is_han_or_kana(c); }
 
 static size_t match_han_or_kana(const unsigned char *text, size_t end, size_t at) {
     return run_end(text, end, at, is_han_or_kana);
 }
 
-static size_t match_v3(const unsigned char *text, size_t end, size_t at) {
+/* The character at `at`. After the first two splits, which have taken numbers and runs of Han and
+ * kana out, the text ends before those. */
+static inline struct character v3_at(const unsigned char *text, size_t end, size_t at,
+                                     bool is_after_splits) {
     struct character c = character_at(text, end, at);
-    struct character next = character_at(text, end, at + c.length);
-    if (is_ascii_punctuation(c) && is_ascii_letter(next)) /* A */
-        return run_end(text, end, at + 1, is_ascii_letter);
-    if (is_word(c)) return run_end(text, end, at, is_word); /* B without its first part */
-    if (!is_newline(c) && !is_mark(c) && is_word(next))     /* B */
-        return run_end(text, end, at + c.length, is_word);
-    bool has_blank = c.code == ' ' && is_mark(next);
-    if (has_blank || is_mark(c)) { /* C */
-        size_t marks_end = run_end(text, end, at + (has_blank ? 1 : 0), is_mark);
-        return run_end(text, end, marks_end, is_newline);
-    }
-    return is_space(c) ? match_space_lines(text, end, at) : at;
+    bool is_end = is_after_splits && (is_number(c) || is_han_or_kana(c));
+    return is_end ? (struct character){0} : c;
 }
 
-size_t v3_next(struct v3_scan *s, const unsigned char *text, size_t size, size_t at) {
-    if (at == s->number_end) {
-        size_t numbers = match_3_numbers(text, size, at);
-        if (numbers > at) return s->number_end = s->script_end = numbers;
-        s->number_end = run_end(text, size, at, is_no_number);
-        s->script_end = at;
+static inline size_t v3_run(const unsigned char *text, size_t end, size_t at, bool is_after_splits,
+                            character_test *test) {
+    for (;;) {
+        struct character c = v3_at(text, end, at, is_after_splits);
+        if (c.length == 0 || !test(c)) return at;
+        at += c.length;
     }
-    if (at == s->script_end) {
-        size_t script = match_han_or_kana(text, s->number_end, at);
-        if (script > at) return s->script_end = script;
-        s->script_end = run_end(text, s->number_end, at, is_no_han_or_kana);
+}
+
+/* Of words, which are most of a text: ASCII goes byte by byte. */
+static inline size_t v3_word(const unsigned char *text, size_t end, size_t at,
+                             bool is_after_splits) {
+    for (;;) {
+        while (at < end && text[at] < 0x80 && unicode_ascii[text[at]] == UNICODE_LETTER) at++;
+        if (at == end || text[at] < 0x80) return at;
+        struct character c = v3_at(text, end, at, is_after_splits);
+        if (!is_word(c)) return at;
+        at += c.length;
     }
-    size_t end = match_v3(text, s->script_end, at);
+}
+
+/* D, E and F. */
+static inline size_t v3_space(const unsigned char *text, size_t end, size_t at,
+                              bool is_after_splits) {
+    struct space_run run = space_run_at(text, end, at);
+    bool is_text_end = v3_at(text, end, run.end, is_after_splits).length == 0;
+    return run.newline_end > 0 ? run.newline_end : space_end(run, at, is_text_end);
+}
+
+static inline size_t match_v3_words(const unsigned char *text, size_t end, size_t at,
+                                    bool is_after_splits) {
+    struct character c = v3_at(text, end, at, is_after_splits);
+    struct character next = v3_at(text, end, at + c.length, is_after_splits);
+    if (is_ascii_punctuation(c) && is_ascii_letter(next)) /* A */
+        return run_end(text, end, at + 1, is_ascii_letter);
+    if (is_word(c)) return v3_word(text, end, at, is_after_splits); /* B without its first part */
+    if (!is_newline(c) && !is_mark(c) && is_word(next))             /* B */
+        return v3_word(text, end, at + c.length, is_after_splits);
+    bool has_blank = c.code == ' ' && is_mark(next);
+    if (has_blank || is_mark(c)) { /* C */
+        size_t marks_end = v3_run(text, end, at + (has_blank ? 1 : 0), is_after_splits, is_mark);
+        return run_end(text, end, marks_end, is_newline);
+    }
+    return is_space(c) ? v3_space(text, end, at, is_after_splits) : at;
+}
+static size_t match_v3(const unsigned char *text, size_t end, size_t at) {
+    return match_v3_words(text, end, at, false);
+}
+
+size_t v3_next(const unsigned char *text, size_t size, size_t at) {
+    struct character c = character_at(text, size, at);
+    if (is_number(c)) return match_3_numbers(text, size, at);
+    if (is_han_or_kana(c)) return match_han_or_kana(text, size, at);
+    size_t end = match_v3_words(text, size, at, true);
     if (end > at) return end;
     /* unmatched: up to where something matches again */
-    for (end = at; end < s->script_end;) {
-        end += character_at(text, s->script_end, end).length;
-        if (end < s->script_end && match_v3(text, s->script_end, end) > end) break;
-    }
+    do {
+        end += v3_at(text, size, end, true).length;
+    } while (v3_at(text, size, end, true).length > 0 &&
+             match_v3_words(text, size, end, true) == end);
     return end;
 }
 

@@ -51,13 +51,8 @@ extern const struct known_pattern known_patterns[PATTERN_COUNT];
 /* NULL for a pattern that is not known. */
 const struct known_pattern *known_pattern_find(const char *regex, size_t size);
 
-/* DeepSeek-V3's three splits, 3_NUMBERS, HAN_OR_KANA and V3 one after the other, in one pass. */
-struct v3_scan {
-    size_t number_end; /* end of the region without numbers around `at` */
-    size_t script_end; /* end of the region wholly in or out of Han and kana */
-};
-/* The end of the piece that begins at `at` < size. Zero-initialise the scan at the beginning of a
- * text, and go on piece by piece. */
-size_t v3_next(struct v3_scan *scan, const unsigned char *text, size_t size, size_t at);
+/* DeepSeek-V3's three splits, 3_NUMBERS, HAN_OR_KANA and V3 one after the other, in one pass: the
+ * end of the piece that begins at `at` < size. */
+size_t v3_next(const unsigned char *text, size_t size, size_t at);
 
 #endif

@@ -102,7 +102,15 @@ fathom_status cutter_start(struct cutter *c, const void *text, size_t size, stru
 }
 
 fathom_status cutter_next(struct cutter *c, struct piece *piece, struct error *err) {
+    struct split_range *first = &c->levels[0].range;
     *piece = (struct piece){0};
+    if (c->p->steps[0].kind == STEP_SPLIT_V3) { /* the one step, without further ado */
+        if (first->at == first->size) return FATHOM_OK;
+        size_t end = v3_next(first->text, first->size, first->at);
+        *piece = (struct piece){first->text + first->at, end - first->at};
+        first->at = end;
+        return FATHOM_OK;
+    }
     while (c->depth > 0) {
         struct split_range *range = &c->levels[c->depth - 1].range;
         size_t begin = 0, end = 0;

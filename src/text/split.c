@@ -144,9 +144,8 @@ fathom_status split_next(const struct split_step *s, struct split_range *r,
                          struct error *err) {
     if (s->kind == STEP_SPLIT_V3) {
         *is_more = r->at < r->size;
-        if (!*is_more) return FATHOM_OK;
         *begin = r->at;
-        *end = r->at = v3_next(&r->v3, r->text, r->size, r->at);
+        if (*is_more) *end = r->at = v3_next(r->text, r->size, r->at);
         return FATHOM_OK;
     }
     for (;;) {

@@ -46,7 +46,6 @@ struct split_range {
     size_t search_from, last_match_end; /* the latter SIZE_MAX: none yet */
     struct split_item ahead;            /* an item read too far, where has_ahead */
     bool has_match, has_no_more, has_ahead;
-    struct v3_scan v3;
 };
 void split_range_start(struct split_range *range, const unsigned char *text,
                        const unsigned char *valid, size_t size);
