@@ -37,6 +37,7 @@ fathom_status command_watch(struct command *command);
 fathom_status command_bench_machine(struct command *command);
 fathom_status command_bench_ops(struct command *command);
 fathom_status command_bench_train(struct command *command);
+fathom_status command_bench_text(struct command *command);
 
 /* Defaults, arguments, required options. *is_done is set when help was printed to command->out.
  * Call options_free afterwards, whatever the outcome. */

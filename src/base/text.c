@@ -24,7 +24,7 @@ void text_clear(struct text *text) {
 }
 
 /* Makes room for `size` more bytes and the NUL. */
-static bool reserve(struct text *text, size_t size) {
+bool text_reserve(struct text *text, size_t size) {
     size_t need = 0;
     if (text->failed) return false;
     bool fits = size_add(text->size, size, &need) && size_add(need, 1, &need);
@@ -42,7 +42,7 @@ static bool reserve(struct text *text, size_t size) {
 }
 
 void text_append(struct text *text, const void *bytes, size_t size) {
-    if (!reserve(text, size)) return;
+    if (!text_reserve(text, size)) return;
     if (size > 0) memcpy(text->data + text->size, bytes, size);
     text->size += size;
     text->data[text->size] = 0;
@@ -75,7 +75,7 @@ void text_printf(struct text *text, const char *format, ...) {
     va_start(args, format);
     va_copy(again, args);
     int size = vsnprintf(NULL, 0, format, args);
-    if (size >= 0 && reserve(text, (size_t)size)) {
+    if (size >= 0 && text_reserve(text, (size_t)size)) {
         vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
         text->size += (size_t)size;
     } else {

@@ -20,6 +20,9 @@ struct text {
 void text_free(struct text *text);
 void text_clear(struct text *text); /* keeps the memory */
 void text_append(struct text *text, const void *bytes, size_t size);
+/* Room for `size` more bytes: text->data + text->size may be written that far, and text->size
+ * raised by what was; a NUL belongs behind it. False where there is no memory. */
+bool text_reserve(struct text *text, size_t size);
 void text_append_string(struct text *text, const char *string);
 void text_append_char(struct text *text, char c);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -92,3 +92,20 @@ void facts_write_list(struct rng *rng, struct text *out) {
         text_append_char(out, '.');
     }
 }
+
+void facts_write_lookup(struct rng *rng, struct text *out) {
+    enum { LEAST = 2, MORE = 7, MOST = LEAST + MORE };
+    struct fact facts[MOST];
+    int order[MOST];
+    size_t count = facts_draw(facts, LEAST + rng_next_below(rng, MORE), TASK_TRAIN, rng);
+    for (size_t i = 0; i < count; i++) {
+        fact_write(&facts[i], out);
+        text_append_char(out, ' ');
+    }
+    shuffle(order, (int)count, rng);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) text_append_char(out, ' ');
+        fact_write_question(&facts[order[i]], out);
+        fact_write_answer(&facts[order[i]], out);
+    }
+}

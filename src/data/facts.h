@@ -32,5 +32,7 @@ void fact_write_answer(const struct fact *fact, struct text *out);
 /* "Say: kite hat bell. Again: kite hat bell.": some of the things in random order, said two to four
  * times. To repeat a list is the simplest looking up, and comes first. */
 void facts_write_list(struct rng *rng, struct text *out);
+/* Two to eight facts of the training side, then each asked for once, in another order. */
+void facts_write_lookup(struct rng *rng, struct text *out);
 
 #endif

@@ -3,13 +3,20 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "data/facts.h"
 #include "data/story_rules.h"
 #include "data/synth_story.h"
 #include "data/task_explain.h"
 #include "data/task_wording.h"
 
-/* A document is a story, a long text of stories, or a text of one of the tasks. */
-enum { SOURCE_STORIES = TASK_KINDS, SOURCE_LONG, SOURCES };
+/* A document is a story, a long text of stories, something to look up, or a text of one of the
+ * tasks. */
+enum { SOURCE_STORIES = TASK_KINDS, SOURCE_LONG, SOURCE_LISTS, SOURCE_FACTS, SOURCES };
+
+static const char *const source_names[SOURCES] = {[SOURCE_STORIES] = "stories",
+                                                  [SOURCE_LONG] = "long",
+                                                  [SOURCE_LISTS] = "lists",
+                                                  [SOURCE_FACTS] = "facts"};
 
 /* Bytes that a document of each source has on average, measured over 4,000 documents with their
  * worked reasoning: shares are of bytes, but what is drawn is a document. Long ones have the mean
@@ -17,7 +24,7 @@ enum { SOURCE_STORIES = TASK_KINDS, SOURCE_LONG, SOURCES };
 static const double mean_bytes[SOURCES] = {
     [TASK_LETTERS] = 211, [TASK_SUMS] = 161,      [TASK_COMPARE] = 203, [TASK_COUNTDOWN] = 171,
     [TASK_SORT] = 243,    [TASK_SPELL] = 205,     [TASK_LENGTH] = 164,  [TASK_POSITION] = 139,
-    [TASK_WEEKDAY] = 171, [SOURCE_STORIES] = 484,
+    [TASK_WEEKDAY] = 171, [SOURCE_STORIES] = 484, [SOURCE_LISTS] = 199, [SOURCE_FACTS] = 665,
 };
 
 struct synth {
@@ -40,10 +47,8 @@ static bool find_source(const char *name, size_t size, int *source) {
     if (size >= sizeof copy) return false;
     memcpy(copy, name, size);
     copy[size] = 0;
-    if (strcmp(copy, "stories") == 0 || strcmp(copy, "long") == 0) {
-        *source = strcmp(copy, "long") == 0 ? SOURCE_LONG : SOURCE_STORIES;
-        return true;
-    }
+    for (*source = SOURCE_STORIES; *source < SOURCES; (*source)++)
+        if (strcmp(copy, source_names[*source]) == 0) return true;
     if (!task_kind_parse(copy, &kind)) return false;
     *source = (int)kind;
     return true;
@@ -60,7 +65,7 @@ static fathom_status read_share(struct synth *synth, const char *item, size_t si
     if (!find_source(item, name_size, &source))
         RAISE(FATHOM_USAGE,
               "mix: there is no \"%.*s\"; known are stories, letters, sums, compare, countdown, "
-              "sort, spell, length, position, weekday, long",
+              "sort, spell, length, position, weekday, long, lists, facts",
               (int)name_size, item);
     if (equals && size - name_size - 1 < sizeof number)
         memcpy(number, equals + 1, size - name_size - 1);
@@ -201,6 +206,10 @@ void synth_document(struct synth *synth, uint64_t i, struct text *out) {
     }
     if (source == SOURCE_LONG) {
         synth_long_write(&synth->haystack, &synth->options.long_texts, &rng, out);
+        return;
+    }
+    if (source == SOURCE_LISTS || source == SOURCE_FACTS) {
+        (source == SOURCE_LISTS ? facts_write_list : facts_write_lookup)(&rng, out);
         return;
     }
     grammar_memory_clear(&synth->memory);

@@ -9,13 +9,40 @@ static fathom_status token_text(const struct tokenizer *t, int32_t id, const cha
     RAISE(FATHOM_BAD_INPUT, "token %d is not in the vocabulary of %d", id, t->vocab_size);
 }
 
+enum { DECODE_BLOCK = 1024 }; /* tokens whose room is found at once */
+
+/* Appends a token; there is room for TOKEN_SLACK bytes more than the block's tokens have. Most are
+ * short: all of those take one copy of a fixed size. */
+static void put_token(struct text *out, const char *bytes, size_t size) {
+    if (size <= TOKEN_SLACK)
+        memcpy(out->data + out->size, bytes, TOKEN_SLACK);
+    else
+        memcpy(out->data + out->size, bytes, size);
+    out->size += size;
+}
+
+static fathom_status decode_block(const struct tokenizer *t, const int32_t *ids, size_t count,
+                                  bool skip_special, struct text *out, struct error *err) {
+    const char *bytes = NULL;
+    size_t size = 0, room = TOKEN_SLACK;
+    for (size_t i = 0; i < count; i++) {
+        TRY(token_text(t, ids[i], &bytes, &size, err));
+        room += size;
+    }
+    if (!text_reserve(out, room)) return text_check(out, err);
+    for (size_t i = 0; i < count; i++) {
+        if (skip_special && (t->flags[ids[i]] & TOKEN_SPECIAL)) continue;
+        put_token(out, t->bytes.data + t->offset[ids[i]], t->length[ids[i]]);
+    }
+    out->data[out->size] = 0;
+    return FATHOM_OK;
+}
+
 fathom_status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count,
                                bool skip_special, struct text *out, struct error *err) {
-    for (size_t i = 0; i < count; i++) {
-        const char *bytes = NULL;
-        size_t size = 0;
-        TRY(token_text(t, ids[i], &bytes, &size, err));
-        if (!(skip_special && tokenizer_is_special(t, ids[i]))) text_append(out, bytes, size);
+    for (size_t at = 0; at < count; at += DECODE_BLOCK) {
+        size_t block = count - at < DECODE_BLOCK ? count - at : DECODE_BLOCK;
+        TRY(decode_block(t, ids + at, block, skip_special, out, err));
     }
     return text_check(out, err);
 }

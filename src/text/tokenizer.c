@@ -179,6 +179,8 @@ static fathom_status make_hash(struct tokenizer *t, struct error *err) {
 
 fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct error *err) {
     TRY(make_pairs(t, err));
+    if (!text_reserve(&t->bytes, TOKEN_SLACK)) return text_check(&t->bytes, err);
+    memset(t->bytes.data + t->bytes.size, 0, TOKEN_SLACK);
     for (int byte = 0; byte < 256; byte++) {
         unsigned char c = (unsigned char)byte;
         t->byte_id[byte] = tokenizer_ordinary(t, &c, 1);
@@ -208,6 +210,10 @@ const int32_t *tokenizer_suffix(const struct tokenizer *t, size_t *count) {
 
 const char *tokenizer_chat_template(const struct tokenizer *t) { return t->chat_template; }
 uint64_t tokenizer_hash(const struct tokenizer *t) { return t->hash; }
+
+size_t tokenizer_cut(const struct tokenizer *t, const void *text, size_t size, size_t at) {
+    return t->normalizer ? size : pretokenizer_cut(t->pretokenizer, text, size, at);
+}
 
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
     return id >= 0 && id < t->vocab_size && (t->flags[id] & TOKEN_SPECIAL);

@@ -67,6 +67,10 @@ void encoder_free(struct encoder *encoder); /* accepts NULL */
 fathom_status encoder_encode(struct encoder *encoder, const char *text, size_t size,
                              bool parse_added, struct token_list *out, struct error *err);
 
+/* The first place from `at` on where a text may be cut so that, without added tokens, the ids of
+ * the two parts are those of the whole; `size` where none is known. */
+size_t tokenizer_cut(const struct tokenizer *tokenizer, const void *text, size_t size, size_t at);
+
 /* ---- decoding ---- */
 
 /* Appends the bytes of ids[0..count). An id outside the vocabulary or without a token is

@@ -6,7 +6,7 @@
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
 
-enum { TOKENIZER_MAX_VOCAB = 1 << 24, TOKEN_MAX_BYTES = 65535 };
+enum { TOKENIZER_MAX_VOCAB = 1 << 24, TOKEN_MAX_BYTES = 65535, TOKEN_SLACK = 16 };
 
 /* Flags of a token id. */
 enum {
@@ -50,7 +50,7 @@ struct tokenizer {
     int32_t *affixes; /* the post-processor's tokens before a text, then those after */
     size_t prefix_count, suffix_count;
     int32_t vocab_size; /* largest id + 1 */
-    struct text bytes;  /* every token's bytes, one after the other */
+    struct text bytes;  /* every token's bytes, one after the other; TOKEN_SLACK more follow */
     size_t *offset;     /* [vocab_size] into bytes */
     uint32_t *length;   /* [vocab_size] */
     uint8_t *flags;     /* [vocab_size] */
