@@ -222,7 +222,8 @@ static fathom_status bench_open(struct text_bench *b, struct device *device, str
     b->pool = device->engine->pool;
     b->threads = pool_threads(b->pool);
     TRY(tokenizer_open(&b->tokenizer, b->options->model, err));
-    TRY(MEM_NEW(&b->encoders, b->threads, "encoders", err));
+    TRY(mem_new((void **)&b->encoders, (size_t)b->threads, sizeof(struct encoder *), "encoders",
+                err));
     for (int i = 0; i < b->threads; i++) TRY(encoder_new(&b->encoders[i], b->tokenizer, err));
     TRY(device_measure(device, &limits, err));
     b->gain_of_fma = limits.flops / limits.flops_one_thread;

@@ -1,5 +1,6 @@
 #include "op_devices.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cpu/cpu.h"
@@ -37,7 +38,7 @@ static struct device *open_on(struct engine *engine, const char *isa) {
     CHECK_OK(device_open(&device, engine, "cpu", is_emulated(isa) ? "avx2" : isa, &err), &err);
     if (is_emulated(isa)) {
         device->ops = strcmp(isa, "emu512") == 0 ? &emu512_ops : &emu512bf16_ops;
-        strcpy(device->isa, isa);
+        (void)snprintf(device->isa, sizeof device->isa, "%s", isa);
     }
     return device;
 }

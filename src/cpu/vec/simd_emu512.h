@@ -101,7 +101,14 @@ VEC_INLINE __m256 vec_dot8(__m256 a, __m256 b, __m256 c) {
     c = vec_normal(_mm256_fmadd_ps(vec_upper(a), vec_upper(b), vec_normal(c)));
     return vec_normal(_mm256_fmadd_ps(vec_lower(a), vec_lower(b), c));
 }
-EMU_3(vf, vf, vf_dot_bf16, vec_dot8)
+/* Not inlined: the micro-kernel has it in more places than a compiler can bear. */
+static __attribute__((noinline, unused)) void vec_dot(const vf *a, const vf *b, vf *c) {
+    *c = (vf){vec_dot8(a->lo, b->lo, c->lo), vec_dot8(a->hi, b->hi, c->hi)};
+}
+VEC_INLINE vf vf_dot_bf16(vf a, vf b, vf c) {
+    vec_dot(&a, &b, &c);
+    return c;
+}
 #endif
 EMU_1(vf, vf, vf_sqrt, _mm256_sqrt_ps)
 VEC_INLINE vf vf_abs(vf a) {
