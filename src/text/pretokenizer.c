@@ -15,7 +15,8 @@ struct level {
 struct cutter {
     const struct pretokenizer *p;
     struct regex_search *search; /* where a step needs it */
-    struct level *levels;        /* [p->count] */
+    struct level *levels;        /* [level_count] */
+    int level_count;             /* p->count: p may be gone when the cutter is freed */
     int depth;                   /* levels that are begun */
     struct text valid;           /* the text with bytes that are not UTF-8 replaced */
 };
@@ -26,6 +27,7 @@ fathom_status cutter_new(struct cutter **out, const struct pretokenizer *p, stru
     TRY(MEM_NEW(&c, 1, "cutting a text", err));
     c->p = p;
     fathom_status status = MEM_NEW(&c->levels, p->count + 1, "cutting a text", err);
+    if (status == FATHOM_OK) c->level_count = p->count;
     if (status == FATHOM_OK && p->has_regex) status = regex_search_new(&c->search, err);
     if (status != FATHOM_OK)
         cutter_free(c);
@@ -36,7 +38,7 @@ fathom_status cutter_new(struct cutter **out, const struct pretokenizer *p, stru
 
 void cutter_free(struct cutter *c) {
     if (!c) return;
-    for (int i = 0; c->levels && i < c->p->count; i++) {
+    for (int i = 0; i < c->level_count; i++) {
         text_free(&c->levels[i].prefixed);
         text_free(&c->levels[i].prefixed_valid);
     }

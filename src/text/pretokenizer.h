@@ -46,7 +46,7 @@ struct piece {
 
 struct cutter; /* one thread's walk through a text */
 fathom_status cutter_new(struct cutter **out, const struct pretokenizer *p, struct error *err);
-void cutter_free(struct cutter *cutter); /* accepts NULL */
+void cutter_free(struct cutter *cutter); /* accepts NULL; p may be gone */
 /* The text stays the caller's, unchanged until the last piece. */
 fathom_status cutter_start(struct cutter *cutter, const void *text, size_t size, struct error *err);
 /* The next piece, which is not empty; size 0 at the end. Pieces cover the text without gaps but for
