@@ -42,6 +42,13 @@ static const struct option_table table = {
 
 enum { SECTION_BYTES = 64 << 10, RUNS_MOST = 1000 };
 
+/* A thread's, with the first failure of its own. */
+struct text_worker {
+    struct encoder *encoder;
+    fathom_status status;
+    struct error err;
+};
+
 /* Part of the text that is encoded by itself: its ids are those of the whole. */
 struct section {
     size_t begin, size;
@@ -52,14 +59,12 @@ struct text_bench {
     const struct text_options *options;
     struct pool *pool;
     struct tokenizer *tokenizer;
-    struct encoder **encoders; /* [threads] */
+    struct text_worker *workers; /* [threads] */
     int threads;
     struct text text;
     struct section *sections;
     size_t section_count, section_capacity;
     struct text decoded;
-    fathom_status status; /* of the encoders, with err */
-    struct error fault;
     double one, all, decode; /* seconds */
     double gain_of_fma;
 };
@@ -118,13 +123,11 @@ static fathom_status read_text(struct text_bench *b, const char *path, struct er
 static void encode_tile(void *arg, int64_t tile, int worker) {
     struct text_bench *b = arg;
     struct section *s = &b->sections[tile];
-    struct error err = {0};
+    struct text_worker *w = &b->workers[worker];
+    if (w->status != FATHOM_OK) return;
     s->ids.count = 0;
-    fathom_status status =
-        encoder_encode(b->encoders[worker], b->text.data + s->begin, s->size, false, &s->ids, &err);
-    if (status == FATHOM_OK) return;
-    b->fault = err; /* of several, any */
-    b->status = status;
+    w->status =
+        encoder_encode(w->encoder, b->text.data + s->begin, s->size, false, &s->ids, &w->err);
 }
 
 static fathom_status encode_all(struct text_bench *b, bool is_alone, double *seconds,
@@ -135,7 +138,9 @@ static fathom_status encode_all(struct text_bench *b, bool is_alone, double *sec
     else
         pool_run(b->pool, (int64_t)b->section_count, encode_tile, b);
     *seconds = clock_since(begin);
-    if (b->status != FATHOM_OK) RAISE(b->status, "%s", b->fault.text);
+    for (int i = 0; i < b->threads; i++)
+        if (b->workers[i].status != FATHOM_OK)
+            RAISE(b->workers[i].status, "%s", b->workers[i].err.text);
     return FATHOM_OK;
 }
 
@@ -222,17 +227,17 @@ static fathom_status bench_open(struct text_bench *b, struct device *device, str
     b->pool = device->engine->pool;
     b->threads = pool_threads(b->pool);
     TRY(tokenizer_open(&b->tokenizer, b->options->model, err));
-    TRY(mem_new((void **)&b->encoders, (size_t)b->threads, sizeof(struct encoder *), "encoders",
-                err));
-    for (int i = 0; i < b->threads; i++) TRY(encoder_new(&b->encoders[i], b->tokenizer, err));
+    TRY(MEM_NEW(&b->workers, (size_t)b->threads, "encoders", err));
+    for (int i = 0; i < b->threads; i++)
+        TRY(encoder_new(&b->workers[i].encoder, b->tokenizer, err));
     TRY(device_measure(device, &limits, err));
     b->gain_of_fma = limits.flops / limits.flops_one_thread;
     return FATHOM_OK;
 }
 
 static void bench_close(struct text_bench *b) {
-    for (int i = 0; b->encoders && i < b->threads; i++) encoder_free(b->encoders[i]);
-    mem_free(b->encoders);
+    for (int i = 0; b->workers && i < b->threads; i++) encoder_free(b->workers[i].encoder);
+    mem_free(b->workers);
     mem_free(b->sections);
     text_free(&b->text);
     text_free(&b->decoded);

@@ -7,7 +7,7 @@ completion=$(dirname "$(realpath "$0")")/../../programs/completion.bash
 # ---- help ----
 for command in "tokenizer train" "tokenizer encode" "tokenizer decode" report watch "data synth" "data build" \
     "data show" init pretrain extend report generate logits eval inspect "bench machine" "bench ops" \
-    "bench train" tokenizer data bench; do
+    "bench text" "bench train" tokenizer data bench; do
     # The words of a command are arguments of their own.
     # shellcheck disable=SC2086
     works "$command --help" $command --help

@@ -106,11 +106,19 @@ works "bench train --profile" bench train "${nano[@]}" --profile
 check "the profile has the products" says "$out" '^matmul_grouped TN +[0-9]+ +[0-9.]+ '
 check "and what is outside of operations" says "$out" '^outside of operations +[0-9.]+ '
 refuses "a profile in JSON" 2 'does not go with --json' bench train "${nano[@]}" --profile --json
+works "bench text" bench text --model run --runs 1 --size 20K text.txt corpus.jsonl
+check "it times each file" test "$(grep -cE '^[a-z.]+ .* encode +[0-9.]+ MB/s, on [0-9]+ threads .* decode' "$out")" -eq 2
+works "bench text --json" bench text --model run --runs 1 --size 20K --json corpus.jsonl
+cp "$out" bench.json
+check "it uses as much text as asked" says bench.json '"bytes": 20480, '
+refuses "bench text of nothing" 2 'bench text needs files of text' bench text --model run
+: >nothing.txt
+refuses "bench text of an empty file" 1 'nothing.txt: no text' bench text --model run nothing.txt
 
 # ---- JSON ----
 parses() { python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$1"; }
 if python3 -c '' 2>/dev/null; then
-    for file in eval.json generate.json encode.json run/metrics.jsonl corpus.jsonl; do
+    for file in eval.json generate.json encode.json bench.json run/metrics.jsonl corpus.jsonl; do
         check "$file is JSON" parses "$file"
     done
     check "a JSON line per sample" test "$(wc -l <generate.json)" -eq 2

@@ -214,17 +214,72 @@ static void a_lone_fact_stands_at_every_depth(void) {
     synth_free(synth);
 }
 
-static void the_mix_gives_long_documents_their_share_of_the_bytes(void) {
+/* What a document of the mix's source has, and a sum has not. */
+static void check_share(const char *mix, const char *sign, double expected) {
     struct synth_options options = long_ones;
-    options.mix = "long=3 sums=1";
+    options.mix = mix;
     struct synth *synth = make(&options);
-    double of_long = 0, all = 0;
+    double of_source = 0, all = 0;
     for (uint64_t i = 0; i < 6000; i++) {
         const char *text = document(synth, i);
         all += (double)strlen(text);
-        if (strstr(text, mark)) of_long += (double)strlen(text);
+        if (strstr(text, sign)) of_source += (double)strlen(text);
     }
-    CHECK_NEAR(of_long / all, 0.75, 0.05);
+    harness_context("%s", mix);
+    CHECK_NEAR(of_source / all, expected, 0.05);
+    synth_free(synth);
+}
+
+static void the_mix_gives_what_is_looked_up_its_share_of_the_bytes(void) {
+    check_share("long=3 sums=1", mark, 0.75);
+    check_share("lists=1 sums=1", "Say: ", 0.5);
+    check_share("facts=1 sums=1", mark, 0.5);
+}
+
+static void lists_alone_are_documents(void) {
+    struct synth_options options = long_ones;
+    size_t least = SIZE_MAX, most = 0;
+    options.mix = "lists=1";
+    struct synth *synth = make(&options);
+    for (uint64_t i = 0; i < 500; i++) {
+        const char *text = document(synth, i), *words = text + 4;
+        size_t size = strcspn(words, ".") + 1, said = 1;
+        harness_context("%s", text);
+        CHECK(string_starts_with(text, "Say: "));
+        for (const char *at = words + size; *at; at += strlen(" Again:") + size, said++)
+            CHECK(string_starts_with(at, " Again:") && strncmp(at + 7, words, size) == 0);
+        if (said < least) least = said;
+        if (said > most) most = said;
+    }
+    CHECK_EQ(least, 2);
+    CHECK_EQ(most, 4);
+    synth_free(synth);
+}
+
+static void facts_alone_are_each_asked_for_once(void) {
+    struct synth_options options = long_ones;
+    int least = 100, most = 0, in_order = 0;
+    options.mix = "facts=1";
+    struct synth *synth = make(&options);
+    for (uint64_t i = 0; i < 500; i++) {
+        const char *text = document(synth, i), *question = strstr(text, "What is the ");
+        int facts = 0, questions = 0;
+        harness_context("%s", text);
+        for (const char *at = text; (at = strstr(at, mark)); at++)
+            check_sentence(text, at, &facts, &questions);
+        CHECK_EQ(facts, questions);
+        for (const char *at = question; at; at = strstr(at + 1, "What is the ")) {
+            char asked[128];
+            snprintf(asked, sizeof asked, "%.*s", (int)strcspn(at, "?"), at);
+            CHECK_EQ(harness_count(text, asked), 1);
+        }
+        in_order += strncmp(text + 4, question + 12, strcspn(question + 12, "?")) == 0;
+        if (facts < least) least = facts;
+        if (facts > most) most = facts;
+    }
+    CHECK_EQ(least, 2);
+    CHECK_EQ(most, 8);
+    CHECK(in_order > 50 && in_order < 250); /* the first told is not always the first asked for */
     synth_free(synth);
 }
 
@@ -280,7 +335,9 @@ static const struct test tests[] = {
     TEST(the_last_questions_are_about_different_facts),
     TEST(lists_are_said_again_word_by_word),
     TEST(a_lone_fact_stands_at_every_depth),
-    TEST(the_mix_gives_long_documents_their_share_of_the_bytes),
+    TEST(the_mix_gives_what_is_looked_up_its_share_of_the_bytes),
+    TEST(lists_alone_are_documents),
+    TEST(facts_alone_are_each_asked_for_once),
     TEST(a_range_that_holds_nothing_is_refused),
     TEST(failed_allocations_are_told),
 };
