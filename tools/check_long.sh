@@ -12,7 +12,7 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 # A test's process leaves by _exit, past the report at exit: so stop at the first race.
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:allocator_may_return_null=1}
 threaded=(test_pool test_op_determinism test_model_determinism test_session test_pretrain test_loopback
-    test_ranks test_pretrain_ranks)
+    test_ranks test_pretrain_ranks test_pipeline test_build test_bpe_train)
 
 step "build clang" tools/build.sh clang
 step "format, clang-tidy, layers, lengths" tools/lint.sh build/clang
