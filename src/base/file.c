@@ -122,6 +122,7 @@ fathom_status file_read(const char *path, size_t max_size, char **text, size_t *
 struct file_reader {
     int fd;
     char *path;
+    struct stat opened; /* as it was then */
 };
 
 fathom_status file_reader_open(struct file_reader **out, const char *path, struct error *err) {
@@ -135,12 +136,26 @@ fathom_status file_reader_open(struct file_reader **out, const char *path, struc
         reader->fd = is_stdin ? dup(STDIN_FILENO) : open_retry(path, O_RDONLY, 0);
         if (reader->fd < 0)
             status = error_set_errno(err, errno, "%s: cannot be opened", reader->path);
+        else if (fstat(reader->fd, &reader->opened) != 0)
+            status = error_set_errno(err, errno, "%s: cannot be looked at", reader->path);
     }
     if (status != FATHOM_OK)
         file_reader_close(reader);
     else
         *out = reader;
     return status;
+}
+
+static fathom_status check_unchanged(const struct file_reader *reader, struct error *err) {
+    struct stat now;
+    const struct stat *then = &reader->opened;
+    if (!S_ISREG(then->st_mode)) return FATHOM_OK;
+    if (fstat(reader->fd, &now) != 0)
+        return error_set_errno(err, errno, "%s: cannot be looked at", reader->path);
+    if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+        return FATHOM_OK;
+    RAISE(FATHOM_BAD_INPUT, "%s: changed while it was read", reader->path);
 }
 
 fathom_status file_reader_get(struct file_reader *reader, void *to, size_t size, size_t *got,
@@ -152,7 +167,7 @@ fathom_status file_reader_get(struct file_reader *reader, void *to, size_t size,
         if (part == 0) break;
         *got += (size_t)part;
     }
-    return FATHOM_OK;
+    return *got < size ? check_unchanged(reader, err) : FATHOM_OK;
 }
 
 void file_reader_close(struct file_reader *reader) {

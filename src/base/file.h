@@ -25,7 +25,8 @@ fathom_status file_read(const char *path, size_t max_size, char **text, size_t *
                         struct error *err);
 
 /* A file (or pipe) read in pieces; the path "-" is standard input. *got is less than size only at
- * the end. file_reader_close accepts NULL. */
+ * the end. A file whose size or time of change is another there than when it was opened is
+ * FATHOM_BAD_INPUT. file_reader_close accepts NULL. */
 struct file_reader;
 fathom_status file_reader_open(struct file_reader **out, const char *path, struct error *err);
 fathom_status file_reader_get(struct file_reader *reader, void *to, size_t size, size_t *got,

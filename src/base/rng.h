@@ -15,6 +15,7 @@ enum rng_purpose {
     RNG_TEST = 5,       /* tests and benches */
     RNG_EVAL = 6,       /* texts to be evaluated on: stream = trial, position = draw */
     RNG_KEEP_SLOTS = 7, /* samples whose routed slots are never dropped: stream = sample */
+    RNG_BUILD = 8,      /* taking documents apart: stream = document, position = draw */
 };
 
 struct rng_key {

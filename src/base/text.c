@@ -271,3 +271,35 @@ bool utf8_is_prefix(const unsigned char *bytes, size_t size) {
     return length > 0 && (size_t)length > size &&
            (size_t)utf8_matching(bytes, size, length, low, high) == size;
 }
+
+size_t utf8_valid_size(const char *bytes, size_t size) {
+    const unsigned char *at = (const unsigned char *)bytes, *end = at + size;
+    while (at < end) {
+        uint64_t eight;
+        uint32_t code;
+        while (end - at >= (ptrdiff_t)sizeof eight) {
+            memcpy(&eight, at, sizeof eight);
+            if (eight & 0x8080808080808080u) break;
+            at += sizeof eight;
+        }
+        if (at == end) break;
+        int length = utf8_decode(at, (size_t)(end - at), &code);
+        if (length == 0) break;
+        at += length;
+    }
+    return (size_t)(at - (const unsigned char *)bytes);
+}
+
+size_t text_append_valid(struct text *text, const char *bytes, size_t size) {
+    size_t replaced = 0;
+    for (size_t at = 0; at < size;) {
+        size_t valid = utf8_valid_size(bytes + at, size - at);
+        text_append(text, bytes + at, valid);
+        at += valid;
+        if (at == size) break;
+        text_append_string(text, "\xef\xbf\xbd");
+        replaced++;
+        at++;
+    }
+    return replaced;
+}

@@ -54,6 +54,11 @@ char *format_duration(char *buffer, double seconds);
 int utf8_decode(const unsigned char *bytes, size_t size, uint32_t *code);
 /* Writes 1..4 bytes and returns how many. */
 int utf8_encode(uint32_t code, unsigned char out[4]);
+/* The first byte that is not part of valid UTF-8, or size. */
+size_t utf8_valid_size(const char *bytes, size_t size);
+/* Appends the text with U+FFFD in place of every byte that is not part of valid UTF-8; returns how
+ * many there were. */
+size_t text_append_valid(struct text *text, const char *bytes, size_t size);
 /* Whether bytes[0..size) could be the beginning of a longer valid sequence (size 1..3). */
 bool utf8_is_prefix(const unsigned char *bytes, size_t size);
 

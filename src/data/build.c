@@ -5,16 +5,36 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/build_record.h"
+#include "data/origins.h"
+#include "data/token_split.h"
 
 enum { BATCH_DOCUMENTS = 4096 };
 #define BATCH_BYTES ((size_t)16 << 20)
 
-/* A document of the batch, and its tokens once encoded. */
+/* A document of the batch, and what became of it. */
 struct item {
     size_t begin, size; /* in batch->bytes */
+    uint64_t number;    /* among all documents that were read */
+    struct origin origin;
+    size_t fault; /* of a malformed line: where its message begins in batch->faults */
+    bool is_malformed, is_mended;
+    struct text valid; /* the document with bytes replaced, where some had to be */
+    const char *text;  /* [text_size]: in batch->bytes, or valid */
+    size_t text_size;
+    struct judgement judgement;
+    enum shard_split split;
+    enum document_form form;
     struct token_list tokens;
     fathom_status status;
     struct error err; /* when status is not FATHOM_OK */
+};
+
+/* A thread's memory. */
+struct worker {
+    struct encoder *encoder;
+    struct cleaner *cleaner;
+    struct token_list scratch;
 };
 
 struct builder {
@@ -22,10 +42,17 @@ struct builder {
     struct doc_reader *reader;
     struct pool *pool;
     struct shard_writer *writer;
-    struct encoder **encoders; /* [threads] */
-    struct text bytes;         /* the batch's documents, one after the other */
-    struct item *items;        /* [BATCH_DOCUMENTS] */
+    struct origins_writer *origins[SHARD_SPLITS];
+    struct build_record *record;
+    struct clean_history *history;
+    struct token_split *split;
+    struct worker *workers; /* [threads] */
+    struct text bytes;      /* the batch's documents, one after the other */
+    struct text faults;     /* the same for what is wrong with malformed lines, each with its NUL */
+    struct item *items;     /* [BATCH_DOCUMENTS] */
+    uint64_t *bands;        /* [BATCH_DOCUMENTS, clean.minhash.bands] for near duplicates */
     size_t count;
+    uint64_t read; /* documents so far */
     struct build_result *result;
 };
 
@@ -66,44 +93,126 @@ fathom_status build_check_tokenizer(struct shard_tokenizer made_with,
 
 /* ---- a batch ---- */
 
+/* What is wrong with a line, for those that are not passed over. */
+static fathom_status take_fault(struct builder *b, struct item *item,
+                                const struct document *document, struct error *err) {
+    const bool is_invalid = utf8_valid_size(document->bytes, document->size) < document->size;
+    item->judgement.verdict =
+        is_invalid && b->options->clean.utf8 == UTF8_DROP ? VERDICT_NOT_UTF8 : VERDICT_MALFORMED;
+    if (item->judgement.verdict == VERDICT_MALFORMED && !b->options->skips_malformed)
+        RAISE(FATHOM_BAD_INPUT, "%s", document->fault);
+    item->fault = b->faults.size;
+    text_append_string(&b->faults, document->fault);
+    text_append_char(&b->faults, 0);
+    return FATHOM_OK;
+}
+
 static fathom_status read_batch(struct builder *b, bool *is_end, struct error *err) {
     struct document document;
     b->count = 0;
     text_clear(&b->bytes);
+    text_clear(&b->faults);
     *is_end = false;
     while (b->count < BATCH_DOCUMENTS && b->bytes.size < BATCH_BYTES) {
         TRY(doc_reader_next(b->reader, &document, is_end, err));
         if (*is_end) break;
         struct item *item = &b->items[b->count++];
         item->begin = b->bytes.size;
-        item->size = document.size;
-        text_append(&b->bytes, document.bytes, document.size);
+        item->size = document.fault ? 0 : document.size;
+        item->number = b->read++;
+        item->origin = (struct origin){(uint64_t)document.line, (uint32_t)document.file};
+        item->is_malformed = document.fault != NULL;
+        item->is_mended = document.replaced > 0;
+        if (document.fault) TRY(take_fault(b, item, &document, err));
+        text_append(&b->bytes, document.bytes, item->size);
     }
+    TRY(text_check(&b->faults, err));
     return text_check(&b->bytes, err);
+}
+
+static uint64_t *bands_of(const struct builder *b, const struct item *item) {
+    if (!b->bands) return NULL;
+    return b->bands + (item - b->items) * b->options->clean.minhash.bands;
+}
+
+static void examine_item(void *arg, int64_t tile, int worker) {
+    struct builder *b = arg;
+    struct item *item = &b->items[tile];
+    item->status = FATHOM_OK;
+    if (item->is_malformed) return;
+    item->text = b->bytes.data + item->begin;
+    item->text_size = item->size;
+    item->status = clean_examine(b->workers[worker].cleaner, &item->text, &item->text_size,
+                                 &item->valid, &item->judgement, bands_of(b, item), &item->err);
+}
+
+static fathom_status encode(struct builder *b, struct worker *w, struct item *item) {
+    const struct build_options *o = b->options;
+    struct rng rng = {{o->seed, RNG_BUILD, item->number}, 0};
+    const bool trains = item->split == SHARD_TRAIN;
+    item->form = trains && o->fim ? fim_choose(o->fim, &rng) : FORM_PLAIN;
+    if (item->form != FORM_PLAIN)
+        TRY(fim_encode(o->fim, item->form, &rng, w->encoder, item->text, item->text_size,
+                       &item->tokens, &item->err));
+    else
+        TRY(encoder_encode(w->encoder, item->text, item->text_size, false, &item->tokens,
+                           &item->err));
+    if (!trains || !b->split) return FATHOM_OK;
+    return token_split_apply(b->split, &rng, &item->tokens, &w->scratch, &item->err);
 }
 
 static void encode_item(void *arg, int64_t tile, int worker) {
     struct builder *b = arg;
     struct item *item = &b->items[tile];
     item->tokens.count = 0;
-    item->status = encoder_encode(b->encoders[worker], b->bytes.data + item->begin, item->size,
-                                  false, &item->tokens, &item->err);
+    if (item->judgement.verdict != VERDICT_KEPT) return;
+    item->split =
+        build_is_heldout(item->text, item->text_size, b->options->heldout_share, b->options->seed)
+            ? SHARD_HELDOUT
+            : SHARD_TRAIN;
+    item->status = encode(b, &b->workers[worker], item);
+}
+
+static fathom_status check_item(const struct item *item, struct error *err) {
+    if (item->status == FATHOM_OK) return FATHOM_OK;
+    error_set(err, item->status, "%s", item->err.text);
+    return error_prefix(err, "a document of %zu bytes cannot be used", item->size);
+}
+
+static void count_item(struct build_result *r, const struct item *item) {
+    const struct judgement *j = &item->judgement;
+    r->verdicts[j->verdict]++;
+    if (j->verdict == VERDICT_FILTERED) r->broken[j->broken]++;
+    if (j->verdict != VERDICT_KEPT) return;
+    r->documents[item->split]++;
+    r->tokens[item->split] += (int64_t)item->tokens.count + 1;
+    r->text_bytes[item->split] += (int64_t)item->text_size;
+    r->mended += item->is_mended || j->replaced > 0;
+    if (item->split == SHARD_TRAIN) r->forms[item->form]++;
 }
 
 static fathom_status write_item(struct builder *b, const struct item *item, struct error *err) {
-    const char *bytes = b->bytes.data + item->begin;
-    bool is_heldout =
-        build_is_heldout(bytes, item->size, b->options->heldout_share, b->options->seed);
-    enum shard_split split = is_heldout ? SHARD_HELDOUT : SHARD_TRAIN;
-    if (item->status != FATHOM_OK) {
-        error_set(err, item->status, "%s", item->err.text);
-        return error_prefix(err, "a document of %zu bytes cannot be encoded", item->size);
+    TRY(check_item(item, err));
+    count_item(b->result, item);
+    count_item(build_record_of(b->record, item->origin.file), item);
+    if (item->judgement.verdict != VERDICT_KEPT)
+        return build_record_drop(b->record, item->origin, &item->judgement,
+                                 item->is_malformed ? b->faults.data + item->fault : NULL, err);
+    origins_writer_add(b->origins[item->split], item->origin, item->form);
+    return shard_writer_append(b->writer, item->split, item->tokens.ids,
+                               (int64_t)item->tokens.count, (int64_t)item->text_size, err);
+}
+
+static fathom_status build_batch(struct builder *b, struct error *err) {
+    pool_run(b->pool, (int64_t)b->count, examine_item, b);
+    for (size_t i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+        TRY(check_item(item, err));
+        if (item->judgement.verdict == VERDICT_KEPT)
+            TRY(clean_decide(b->history, item->origin, &item->judgement, bands_of(b, item), err));
     }
-    TRY(shard_writer_append(b->writer, split, item->tokens.ids, (int64_t)item->tokens.count,
-                            (int64_t)item->size, err));
-    b->result->documents[split]++;
-    b->result->tokens[split] += (int64_t)item->tokens.count + 1;
-    b->result->text_bytes[split] += (int64_t)item->size;
+    pool_run(b->pool, (int64_t)b->count, encode_item, b);
+    for (size_t i = 0; i < b->count; i++) TRY(write_item(b, &b->items[i], err));
     return FATHOM_OK;
 }
 
@@ -120,7 +229,10 @@ static void show_progress(const struct builder *b, double begin) {
 static fathom_status check_result(const struct builder *b, struct error *err) {
     int64_t train = b->result->documents[SHARD_TRAIN];
     int64_t heldout = b->result->documents[SHARD_HELDOUT];
-    if (train + heldout == 0) RAISE(FATHOM_BAD_INPUT, "the input holds no text");
+    if (b->read == 0) RAISE(FATHOM_BAD_INPUT, "the input holds no text");
+    if (train + heldout == 0)
+        RAISE(FATHOM_BAD_INPUT, "the input holds no document to keep: all %" PRIu64 " were dropped",
+              b->read);
     if (train == 0)
         RAISE(FATHOM_BAD_INPUT,
               "the input holds no document to train on: all %" PRId64 " fell into the held-out "
@@ -139,8 +251,7 @@ static fathom_status build_all(struct builder *b, struct error *err) {
     bool is_end = false;
     while (!is_end) {
         TRY(read_batch(b, &is_end, err));
-        pool_run(b->pool, (int64_t)b->count, encode_item, b);
-        for (size_t i = 0; i < b->count; i++) TRY(write_item(b, &b->items[i], err));
+        TRY(build_batch(b, err));
         show_progress(b, begin);
         if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped; nothing was written");
     }
@@ -148,6 +259,24 @@ static fathom_status build_all(struct builder *b, struct error *err) {
 }
 
 /* ---- the whole ---- */
+
+static fathom_status open_cleaning(struct builder *b, const struct tokenizer *tokenizer,
+                                   struct error *err) {
+    const struct build_options *o = b->options;
+    const int threads = pool_threads(b->pool);
+    if (o->skips_malformed || o->clean.utf8 == UTF8_DROP) doc_reader_keep_faults(b->reader);
+    if (o->clean.utf8 == UTF8_REPLACE) doc_reader_replace_invalid(b->reader);
+    TRY(MEM_NEW(&b->workers, threads, "encoders", err));
+    for (int i = 0; i < threads; i++) {
+        TRY(encoder_new(&b->workers[i].encoder, tokenizer, err));
+        TRY(cleaner_new(&b->workers[i].cleaner, &o->clean, err));
+    }
+    if (o->clean.dedup == DEDUP_NEAR)
+        TRY(MEM_NEW(&b->bands, BATCH_DOCUMENTS * o->clean.minhash.bands, "bands", err));
+    TRY(clean_history_new(&b->history, &o->clean, err));
+    return o->split_rate > 0 ? token_split_new(&b->split, tokenizer, o->split_rate, err)
+                             : FATHOM_OK;
+}
 
 static fathom_status builder_open(struct builder *b, const char *directory,
                                   const struct tokenizer *tokenizer, struct error *err) {
@@ -162,20 +291,47 @@ static fathom_status builder_open(struct builder *b, const char *directory,
     if (options.tokenizer.eos < 0)
         RAISE(FATHOM_BAD_INPUT, "the tokenizer names no eos_token, which ends documents");
     TRY(MEM_NEW(&b->items, BATCH_DOCUMENTS, "a batch of documents", err));
-    TRY(mem_new((void **)&b->encoders, (size_t)pool_threads(b->pool), sizeof(struct encoder *),
-                "encoders", err));
-    for (int i = 0; i < pool_threads(b->pool); i++)
-        TRY(encoder_new(&b->encoders[i], tokenizer, err));
-    return shard_writer_open(&b->writer, directory, &options, err);
+    TRY(open_cleaning(b, tokenizer, err));
+    TRY(shard_writer_open(&b->writer, directory, &options, err));
+    const char *place = shard_writer_directory(b->writer);
+    for (int i = 0; i < SHARD_SPLITS; i++)
+        TRY(origins_writer_open(&b->origins[i], place, (enum shard_split)i, err));
+    return build_record_new(&b->record, place, b->reader, err);
 }
 
 static void builder_close(struct builder *b) {
+    build_record_free(b->record);
+    for (int i = 0; i < SHARD_SPLITS; i++) origins_writer_abort(b->origins[i]);
     shard_writer_abort(b->writer);
-    for (int i = 0; b->encoders && i < pool_threads(b->pool); i++) encoder_free(b->encoders[i]);
-    for (size_t i = 0; b->items && i < BATCH_DOCUMENTS; i++) token_list_free(&b->items[i].tokens);
-    mem_free(b->encoders);
+    for (int i = 0; b->workers && i < pool_threads(b->pool); i++) {
+        encoder_free(b->workers[i].encoder);
+        cleaner_free(b->workers[i].cleaner);
+        token_list_free(&b->workers[i].scratch);
+    }
+    for (size_t i = 0; b->items && i < BATCH_DOCUMENTS; i++) {
+        token_list_free(&b->items[i].tokens);
+        text_free(&b->items[i].valid);
+    }
+    clean_history_free(b->history);
+    token_split_free(b->split);
+    mem_free(b->workers);
     mem_free(b->items);
+    mem_free(b->bands);
     text_free(&b->bytes);
+    text_free(&b->faults);
+}
+
+/* What stands beside the shards, and the shards. */
+static fathom_status commit(struct builder *b, struct error *err) {
+    for (int i = 0; i < SHARD_SPLITS; i++) {
+        struct origins_writer *origins = b->origins[i];
+        b->origins[i] = NULL;
+        TRY(origins_writer_commit(origins, err));
+    }
+    TRY(build_record_commit(b->record, b->options->settings, err));
+    struct shard_writer *writer = b->writer;
+    b->writer = NULL;
+    return shard_writer_commit(writer, err);
 }
 
 fathom_status build_shards(const char *directory, struct doc_reader *reader,
@@ -186,10 +342,7 @@ fathom_status build_shards(const char *directory, struct doc_reader *reader,
     *result = (struct build_result){0};
     fathom_status status = builder_open(&b, directory, tokenizer, err);
     if (status == FATHOM_OK) status = build_all(&b, err);
-    if (status == FATHOM_OK) {
-        status = shard_writer_commit(b.writer, err);
-        b.writer = NULL;
-    }
+    if (status == FATHOM_OK) status = commit(&b, err);
     builder_close(&b);
     return status;
 }

@@ -1,15 +1,20 @@
-/* Documents to token shards.
+/* Documents to token shards: read, judged (data/clean.h), encoded, written.
  *
  * A document is held out when the hash of its bytes (with the seed) falls into the share: its place
  * does not depend on the other documents or their order, and equal documents never stand in both
  * splits. Documents are read in batches, encoded in parallel, and written in the order in which
- * they were read, so the shards do not depend on the threads. */
+ * they were read, so the shards do not depend on the threads.
+ *
+ * Beside the shards stand build.json (the settings, and what each input gave), SPLIT-origins.bin
+ * (data/origins.h) and, where documents were dropped, dropped.jsonl, which names each with the
+ * reason. */
 #ifndef DATA_BUILD_H
 #define DATA_BUILD_H
 
 #include "base/log.h"
 #include "base/pool.h"
-#include "data/reader.h"
+#include "data/clean.h"
+#include "data/fim.h"
 #include "format/shard.h"
 #include "text/tokenizer.h"
 
@@ -18,10 +23,20 @@ struct build_options {
     uint64_t seed;
     int64_t tokens_per_shard; /* 0: the format's default */
     bool replace;             /* an existing dataset gives way */
-    struct log *log;          /* progress; NULL: none */
+    struct clean_options clean;
+    bool skips_malformed;  /* lines of JSONL files; else the first one stops the building */
+    const struct fim *fim; /* of documents for training; NULL: none */
+    double split_rate;     /* data/token_split.h, of documents for training; 0: none */
+    const char *settings;  /* a JSON object for build.json; NULL: {} */
+    struct log *log;       /* progress; NULL: none */
 };
+/* Counts of all documents, or of an input's. */
 struct build_result {
     int64_t documents[SHARD_SPLITS], tokens[SHARD_SPLITS], text_bytes[SHARD_SPLITS];
+    int64_t forms[FORMS]; /* documents for training */
+    int64_t verdicts[VERDICTS];
+    int64_t broken[MEASURES]; /* documents that were dropped by the rule */
+    int64_t mended;           /* documents in which bytes were replaced */
 };
 /* Whether a document goes into the held-out split. */
 bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t seed);

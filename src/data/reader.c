@@ -27,6 +27,9 @@ struct doc_reader {
     size_t chunk_at, chunk_size;
     struct text pending; /* the text file, or the line, as far as it is read */
     json_node *object;   /* the line that the last document stands in */
+    bool keeps_faults, replaces_invalid, takes_all_strings;
+    struct text strings; /* of the object, where all are taken; a line made valid */
+    struct error fault;  /* the last document's */
 };
 
 /* ---- opening ---- */
@@ -70,6 +73,7 @@ void doc_reader_close(struct doc_reader *reader) {
     mem_free(reader->paths);
     mem_free(reader->field);
     text_free(&reader->pending);
+    text_free(&reader->strings);
     json_free(reader->object);
     mem_free(reader);
 }
@@ -77,6 +81,13 @@ void doc_reader_close(struct doc_reader *reader) {
 void doc_reader_set_max_size(struct doc_reader *reader, size_t max_size) {
     reader->max_size = max_size;
 }
+void doc_reader_keep_faults(struct doc_reader *reader) { reader->keeps_faults = true; }
+void doc_reader_replace_invalid(struct doc_reader *reader) { reader->replaces_invalid = true; }
+size_t doc_reader_files(const struct doc_reader *reader) { return reader->count; }
+const char *doc_reader_path(const struct doc_reader *reader, size_t file) {
+    return reader->paths[file];
+}
+void doc_reader_take_all_strings(struct doc_reader *reader) { reader->takes_all_strings = true; }
 
 /* ---- files ---- */
 
@@ -172,6 +183,37 @@ static bool is_blank(const struct text *line) {
     return strspn(text_data(line), " \t\r") == line->size;
 }
 
+/* In `pending`. */
+static fathom_status replace_invalid(struct doc_reader *reader, size_t *replaced,
+                                     struct error *err) {
+    struct text line = reader->pending;
+    *replaced = 0;
+    if (utf8_valid_size(text_data(&line), line.size) == line.size) return FATHOM_OK;
+    text_clear(&reader->strings);
+    *replaced = text_append_valid(&reader->strings, line.data, line.size);
+    TRY(text_check(&reader->strings, err));
+    reader->pending = reader->strings;
+    reader->strings = line;
+    return FATHOM_OK;
+}
+
+/* The depth is json_parse's at most. */
+static void take_strings(struct text *out, const json_node *node) {
+    void *iterator = NULL;
+    const char *key;
+    json_node *member;
+    size_t size;
+    if (json_is_string(node)) {
+        const char *string = json_string(node, &size);
+        text_append(out, string, size);
+        text_append_char(out, 0);
+    } else if (json_is_object(node)) {
+        while (json_next_member(node, &iterator, &key, &member)) take_strings(out, member);
+    } else {
+        for (size_t i = 0; i < json_count(node); i++) take_strings(out, json_element(node, i));
+    }
+}
+
 /* The string under the field of the line in `pending`. */
 static fathom_status parse_line(struct doc_reader *reader, struct document *document,
                                 struct error *err) {
@@ -180,10 +222,18 @@ static fathom_status parse_line(struct doc_reader *reader, struct document *docu
     snprintf(what, sizeof what, "%s, line %" PRId64, name, reader->line);
     json_free(reader->object);
     reader->object = NULL;
+    if (reader->replaces_invalid) TRY(replace_invalid(reader, &document->replaced, err));
     TRY(json_parse(&reader->object, text_data(&reader->pending), reader->pending.size, what, err));
     if (!json_is_object(reader->object))
         RAISE(FATHOM_BAD_INPUT, "%s: not a JSON object, as every line of a JSONL file must be",
               what);
+    if (reader->takes_all_strings) {
+        text_clear(&reader->strings);
+        take_strings(&reader->strings, reader->object);
+        document->bytes = text_data(&reader->strings);
+        document->size = reader->strings.size;
+        return text_check(&reader->strings, err);
+    }
     const json_node *value = json_member(reader->object, reader->field);
     if (!json_is_string(value))
         RAISE(FATHOM_BAD_INPUT, "%s: \"%s\" is %s; the text to read is expected there", what,
@@ -199,7 +249,16 @@ static fathom_status next_of_jsonl(struct doc_reader *reader, struct document *d
         text_clear(&reader->pending);
         TRY(read_line(reader, &has_line, err));
         if (!has_line) break;
-        if (!is_blank(&reader->pending)) TRY(parse_line(reader, document, err));
+        if (is_blank(&reader->pending)) continue;
+        fathom_status status = parse_line(reader, document, &reader->fault);
+        if (status == FATHOM_BAD_INPUT && reader->keeps_faults) {
+            document->fault = reader->fault.text;
+            document->bytes = text_data(&reader->pending);
+            document->size = reader->pending.size;
+        } else if (status != FATHOM_OK) {
+            *err = reader->fault;
+            return status;
+        }
     }
     document->line = reader->line;
     if (!has_line) close_current(reader);
@@ -227,7 +286,8 @@ fathom_status doc_reader_next(struct doc_reader *reader, struct document *docume
             return FATHOM_OK;
         }
         if (!reader->source) TRY(open_next(reader, err));
-        document->path = reader->paths[reader->next_path - 1];
+        document->file = reader->next_path - 1;
+        document->path = reader->paths[document->file];
         if (reader->is_jsonl)
             TRY(next_of_jsonl(reader, document, err));
         else

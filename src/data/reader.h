@@ -21,6 +21,9 @@ struct document {
     size_t size;       /* >= 1 */
     const char *path;  /* borrowed from the reader */
     int64_t line;      /* of a JSONL file, from 1; 0 for a text file */
+    size_t file;       /* which of the paths */
+    size_t replaced;   /* doc_reader_replace_invalid: bytes of the line that were not UTF-8 */
+    const char *fault; /* doc_reader_keep_faults: what is wrong with the line; else NULL */
 };
 
 struct doc_reader;
@@ -34,6 +37,17 @@ fathom_status doc_reader_open_memory(struct doc_reader **out, const char *name, 
                                      size_t size, const char *field, struct error *err);
 void doc_reader_close(struct doc_reader *reader); /* accepts NULL */
 void doc_reader_set_max_size(struct doc_reader *reader, size_t max_size);
+/* A line that is malformed or lacks the field comes as a document of its bytes with `fault`, and
+ * reading goes on. One that is too long is a failure still. */
+void doc_reader_keep_faults(struct doc_reader *reader);
+/* Bytes of a JSONL file's line that are not UTF-8 become U+FFFD; else such a line is malformed. */
+void doc_reader_replace_invalid(struct doc_reader *reader);
+/* Of a JSONL file all strings of an object, however deep, are the document, each with a NUL behind
+ * it; the field does not matter. */
+void doc_reader_take_all_strings(struct doc_reader *reader);
+
+size_t doc_reader_files(const struct doc_reader *reader);
+const char *doc_reader_path(const struct doc_reader *reader, size_t file); /* borrowed */
 
 /* The next document, or *is_end. A malformed line is FATHOM_BAD_INPUT and names file and line;
  * after a failure the reader can only be closed. */

@@ -278,7 +278,31 @@ static void words_of_a_shell_are_quoted_where_needed(void) {
     text_free(&text);
 }
 
+static void invalid_bytes_are_found_and_replaced(void) {
+    static const struct {
+        const char *bytes, *valid;
+        size_t first, replaced;
+    } cases[] = {
+        {"", "", 0, 0},
+        {"plain text, more than eight bytes", "plain text, more than eight bytes", 33, 0},
+        {"na\xc3\xafve \xe4\xbd\xa0", "na\xc3\xafve \xe4\xbd\xa0", 10, 0},
+        {"12345678\xff", "12345678\xef\xbf\xbd", 8, 1},
+        {"a\xe4\xbd", "a\xef\xbf\xbd\xef\xbf\xbd", 1, 2},
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", 0, 3},
+        {"\xc0\x80z", "\xef\xbf\xbd\xef\xbf\xbdz", 0, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct text text = {0};
+        size_t size = strlen(cases[i].bytes);
+        CHECK_EQ(utf8_valid_size(cases[i].bytes, size), cases[i].first);
+        CHECK_EQ(text_append_valid(&text, cases[i].bytes, size), cases[i].replaced);
+        CHECK_STR(text_data(&text), cases[i].valid);
+        text_free(&text);
+    }
+}
+
 static const struct test tests[] = {
+    TEST(invalid_bytes_are_found_and_replaced),
     TEST(a_text_grows_and_keeps_its_end),
     TEST(printf_appends_any_length),
     TEST(a_failure_latches_until_cleared),

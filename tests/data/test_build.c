@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "data/build.h"
 #include "data/synth.h"
-#include "text/bpe_train.h"
+#include "data/origins.h"
+#include "train_tokenizer.h"
 
 static struct error err;
 
@@ -37,26 +38,6 @@ static const char *corpus(void) {
     text_free(&text);
     text_free(&file);
     return path;
-}
-
-static struct tokenizer *train(const char *path, int32_t vocab_size) {
-    struct bpe_trainer *trainer;
-    struct tokenizer *tokenizer;
-    struct doc_reader *reader;
-    struct document document;
-    bool is_end;
-    const struct bpe_train_options options = {.vocab_size = vocab_size};
-    CHECK_OK(bpe_trainer_new(&trainer, "deepseek-v3", NULL, &err), &err);
-    CHECK_OK(doc_reader_open(&reader, &path, 1, NULL, &err), &err);
-    for (;;) {
-        CHECK_OK(doc_reader_next(reader, &document, &is_end, &err), &err);
-        if (is_end) break;
-        CHECK_OK(bpe_trainer_add(trainer, document.bytes, document.size, &err), &err);
-    }
-    doc_reader_close(reader);
-    CHECK_OK(bpe_trainer_finish(trainer, &options, &tokenizer, &err), &err);
-    bpe_trainer_free(trainer);
-    return tokenizer;
 }
 
 static fathom_status build(const char *directory, const char *path,
@@ -97,7 +78,7 @@ static void check_same_files(const char *a, const char *b) {
 
 static void shards_are_the_same_for_any_number_of_threads(void) {
     const char *path = corpus();
-    struct tokenizer *tokenizer = train(path, 600);
+    struct tokenizer *tokenizer = train_tokenizer(path, 600);
     const struct build_options options = {
         .heldout_share = 0.1, .seed = 1, .tokens_per_shard = 100000};
     struct build_result one, two;
@@ -111,7 +92,7 @@ static void shards_are_the_same_for_any_number_of_threads(void) {
 /* Every document once, in order, in the split that its hash names, decoded to its bytes. */
 static void documents_come_back_from_their_split(void) {
     const char *path = corpus();
-    struct tokenizer *tokenizer = train(path, 600);
+    struct tokenizer *tokenizer = train_tokenizer(path, 600);
     const struct build_options options = {.heldout_share = 0.2, .seed = 9};
     struct build_result result;
     CHECK_OK(build(test_path("data"), path, tokenizer, 2, &options, &result), &err);
@@ -177,7 +158,8 @@ static void the_split_follows_the_hash_alone(void) {
 }
 
 static void a_corpus_without_text_is_refused(void) {
-    struct tokenizer *tokenizer = train(store_text("a.txt", "some text, some more text"), 270);
+    struct tokenizer *tokenizer =
+        train_tokenizer(store_text("a.txt", "some text, some more text"), 270);
     const struct build_options options = {.heldout_share = 0.1};
     struct build_result result;
     CHECK_STATUS(build(test_path("data"), store_text("e.txt", ""), tokenizer, 1, &options, &result),
@@ -204,7 +186,7 @@ static void a_corpus_without_text_is_refused(void) {
 
 static void wrong_shares_are_refused(void) {
     const char *path = store_text("a.txt", "some text");
-    struct tokenizer *tokenizer = train(path, 264);
+    struct tokenizer *tokenizer = train_tokenizer(path, 264);
     const double shares[] = {-0.1, 1, 2, NAN};
     for (int i = 0; i < 4; i++) {
         const struct build_options options = {.heldout_share = shares[i]};
@@ -217,7 +199,7 @@ static void wrong_shares_are_refused(void) {
 
 static void an_existing_dataset_stays_unless_replaced(void) {
     const char *path = store_text("a.txt", "some text, some more text");
-    struct tokenizer *tokenizer = train(path, 270);
+    struct tokenizer *tokenizer = train_tokenizer(path, 270);
     struct build_options options = {0};
     struct build_result result;
     CHECK_OK(build(test_path("data"), path, tokenizer, 1, &options, &result), &err);
@@ -246,7 +228,7 @@ static int entries_of(const char *path) {
 
 static void a_bad_line_or_a_signal_leaves_nothing(void) {
     const char *path = store_text("a.jsonl", "{\"text\": \"fine text\"}\n{\"text\": 7}\n");
-    struct tokenizer *tokenizer = train(store_text("a.txt", "fine text, more text"), 270);
+    struct tokenizer *tokenizer = train_tokenizer(store_text("a.txt", "fine text, more text"), 270);
     struct build_options options = {0};
     struct build_result result;
     int before = entries_of(harness_directory());
@@ -280,7 +262,7 @@ static fathom_status build_once(const char *out, const char *path,
 static void failed_allocations_leave_nothing(void) {
     const char *path =
         store_text("a.jsonl", "{\"text\": \"some text\"}\n{\"text\": \"and more\"}\n");
-    struct tokenizer *tokenizer = train(path, 270);
+    struct tokenizer *tokenizer = train_tokenizer(path, 270);
     const char *out = test_path("data");
     int before = entries_of(harness_directory());
     int64_t n = 1;
@@ -300,8 +282,9 @@ static void failed_allocations_leave_nothing(void) {
 
 static void shards_of_another_tokenizer_are_told(void) {
     const char *path = store_text("a.txt", "some text, some more text, this and that text");
-    struct tokenizer *a = train(path, 270), *b = train(path, 268);
-    struct tokenizer *c = train(store_text("c.txt", "xyzxyz uvuv xyz uvw uvw uv abc abc"), 270);
+    struct tokenizer *a = train_tokenizer(path, 270), *b = train_tokenizer(path, 268);
+    struct tokenizer *c =
+        train_tokenizer(store_text("c.txt", "xyzxyz uvuv xyz uvw uvw uv abc abc"), 270);
     CHECK_OK(build_check_tokenizer(build_shard_tokenizer(a), a, "data", &err), &err);
     CHECK_STATUS(build_check_tokenizer(build_shard_tokenizer(a), b, "data", &err),
                  FATHOM_BAD_INPUT);
@@ -314,6 +297,183 @@ static void shards_of_another_tokenizer_are_told(void) {
     tokenizer_free(c);
 }
 
+/* ---- cleaning ---- */
+
+static const char *const middle_tokens[] = {"<|fim_begin|>", "<|fim_hole|>", "<|fim_end|>"};
+
+/* All that a building can do at once. */
+static struct build_options thorough(const struct fim *fim) {
+    struct build_options options = {
+        .heldout_share = 0.1,
+        .seed = 3,
+        .tokens_per_shard = 40000,
+        .clean = {.utf8 = UTF8_REPLACE, .dedup = DEDUP_NEAR, .minhash = {5, 14, 8}},
+        .skips_malformed = true,
+        .fim = fim,
+        .split_rate = 0.5,
+        .settings = "{\"fim\": true}"};
+    CHECK_OK(measure_rules_parse(&options.clean.rules, "words=25:200", &err), &err);
+    return options;
+}
+
+static void what_is_kept_does_not_depend_on_the_threads(void) {
+    const char *path = corpus();
+    struct tokenizer *tokenizer = train_tokenizer_with(path, 600, middle_tokens, 3);
+    struct fim fim;
+    struct build_result one, three;
+    CHECK_OK(fim_init(&fim, tokenizer, 0.3, 0.5, &err), &err);
+    const struct build_options options = thorough(&fim);
+    CHECK_OK(build(test_path("one"), path, tokenizer, 1, &options, &one), &err);
+    CHECK_OK(build(test_path("three"), path, tokenizer, 3, &options, &three), &err);
+    CHECK(memcmp(&one, &three, sizeof one) == 0);
+    check_same_files(test_path("one"), test_path("three"));
+    const int64_t documents = one.documents[SHARD_TRAIN] + one.documents[SHARD_HELDOUT];
+    CHECK_EQ(one.verdicts[VERDICT_KEPT], documents);
+    /* Every tenth line is the same, but for words that some have at the end. */
+    CHECK(one.verdicts[VERDICT_DUPLICATE] >= 250 && one.verdicts[VERDICT_NEAR_DUPLICATE] >= 40);
+    CHECK(one.verdicts[VERDICT_FILTERED] > 100);
+    CHECK_EQ(one.verdicts[VERDICT_FILTERED], one.broken[MEASURE_WORDS]);
+    const int64_t apart = one.forms[FORM_PSM] + one.forms[FORM_SPM];
+    CHECK_EQ(apart + one.forms[FORM_PLAIN], one.documents[SHARD_TRAIN]);
+    CHECK_NEAR((double)apart / (double)one.documents[SHARD_TRAIN], 0.3, 0.05);
+    CHECK_NEAR((double)one.forms[FORM_SPM] / (double)apart, 0.5, 0.1);
+    tokenizer_free(tokenizer);
+}
+
+static const char *const lines[] = {
+    "{\"text\": \"the first line of all of them\"}",
+    "{\"text\": \"the first line of all of them\"}",
+    "not JSON",
+    "{\"body\": \"no text here\"}",
+    "{\"text\": \"short\"}",
+    "",
+    "{\"text\": \"caf\xff au lait for you\"}",
+    "{\"text\": \"another good line of words\"}",
+};
+
+static const char *store_lines(void) {
+    struct text file = {0};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        text_printf(&file, "%s\n", lines[i]);
+    const char *path = store("lines.jsonl", file.data, file.size);
+    text_free(&file);
+    return path;
+}
+
+static void what_was_dropped_is_listed(void) {
+    const char *path = store_lines();
+    struct tokenizer *tokenizer = train_tokenizer(corpus(), 400);
+    struct build_options options = {.clean = {.utf8 = UTF8_DROP, .dedup = DEDUP_EXACT},
+                                    .skips_malformed = true};
+    struct build_result result;
+    size_t size;
+    CHECK_OK(measure_rules_parse(&options.clean.rules, "words=3:", &err), &err);
+    CHECK_OK(build(test_path("data"), path, tokenizer, 2, &options, &result), &err);
+    const char *dropped = load(test_path("data/dropped.jsonl"), &size);
+    harness_context("%s", dropped);
+    CHECK_EQ(harness_count(dropped, "\n"), 5);
+    CHECK_HAS(dropped, "\"line\": 2, \"why\": \"duplicate\", \"of\": {\"file\": \"");
+    CHECK_HAS(dropped, "lines.jsonl\", \"line\": 1}}");
+    CHECK_HAS(dropped, "\"line\": 3, \"why\": \"malformed\", \"fault\": \"");
+    CHECK_HAS(dropped, "\\\"text\\\" is missing");
+    CHECK_HAS(dropped, "\"line\": 5, \"why\": \"filtered\", \"measure\": \"words\", \"value\": 1");
+    CHECK_HAS(dropped, "\"line\": 7, \"why\": \"not-utf8\"}");
+    CHECK_EQ(result.verdicts[VERDICT_MALFORMED], 2);
+    const char *record = load(test_path("data/build.json"), &size);
+    harness_context("%s", record);
+    CHECK_HAS(record, "\"verdicts\": {\"kept\": 2, \"malformed\": 2, \"not-utf8\": 1, "
+                      "\"filtered\": 1, \"duplicate\": 1}, \"broken\": {\"words\": 1}");
+
+    options.skips_malformed = false; /* only what is not UTF-8 is passed over */
+    CHECK_STATUS(build(test_path("other"), path, tokenizer, 2, &options, &result),
+                 FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "lines.jsonl, line 3");
+    options.skips_malformed = true;
+    options.clean.utf8 = UTF8_REPLACE;
+    CHECK_OK(build(test_path("other"), path, tokenizer, 2, &options, &result), &err);
+    CHECK_EQ(result.mended, 1);
+    CHECK_EQ(result.verdicts[VERDICT_KEPT], 3);
+    CHECK_OK(measure_rules_parse(&options.clean.rules, "words=100:", &err), &err);
+    CHECK_STATUS(build(test_path("none"), path, tokenizer, 2, &options, &result), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "all 7 were dropped");
+    tokenizer_free(tokenizer);
+}
+
+/* Every document of both splits is the line that it says it came from. */
+static void documents_know_where_they_came_from(void) {
+    const char *paths[2] = {store_lines(), store_text("whole.txt", "a text file of its own")};
+    struct tokenizer *tokenizer = train_tokenizer(corpus(), 400);
+    const struct build_options options = {
+        .heldout_share = 0.3, .seed = 2, .skips_malformed = true, .clean = {.utf8 = UTF8_REPLACE}};
+    struct build_result result;
+    struct doc_reader *reader;
+    struct pool *pool;
+    int files = 0, found = 0;
+    CHECK_OK(doc_reader_open(&reader, paths, 2, NULL, &err), &err);
+    CHECK_OK(pool_new(&pool, 2, &err), &err);
+    CHECK_OK(build_shards(test_path("data"), reader, tokenizer, pool, &options, &result, &err),
+             &err);
+    doc_reader_close(reader);
+    pool_free(pool);
+    for (int s = 0; s < SHARD_SPLITS; s++) {
+        struct shard_set *set;
+        struct origins *origins;
+        CHECK_OK(shard_set_open(&set, test_path("data"), (enum shard_split)s, &err), &err);
+        CHECK_OK(origins_open(&origins, test_path("data"), (enum shard_split)s,
+                              shard_set_documents(set), &err),
+                 &err);
+        for (int64_t i = 0; i < shard_set_documents(set); i++, found++) {
+            struct shard_document place;
+            enum document_form form;
+            struct origin origin = origins_of(origins, i, &form);
+            CHECK_OK(shard_set_document(set, i, &place, &err), &err);
+            CHECK_EQ(form, FORM_PLAIN);
+            files += origin.file == 1;
+            if (origin.file == 1)
+                CHECK_EQ(origin.line, 0);
+            else if (origin.line != 7) /* there a byte was replaced */
+                CHECK_EQ(place.text_bytes, strlen(lines[origin.line - 1]) - strlen("{'text': ''}"));
+        }
+        CHECK_STATUS(origins_open(&(struct origins *){NULL}, test_path("data"), (enum shard_split)s,
+                                  shard_set_documents(set) + 1, &err),
+                     FATHOM_BAD_INPUT);
+        origins_close(origins);
+        shard_set_close(set);
+    }
+    CHECK_EQ(files, 1);
+    CHECK_EQ(found, 6);
+    tokenizer_free(tokenizer);
+}
+
+static void damaged_origins_are_noticed(void) {
+    const char *path = store_lines();
+    struct tokenizer *tokenizer = train_tokenizer(corpus(), 400);
+    const struct build_options options = {.skips_malformed = true};
+    struct build_result result;
+    struct origins *origins;
+    size_t size;
+    CHECK_OK(build(test_path("data"), path, tokenizer, 1, &options, &result), &err);
+    const char *name = "data/train-origins.bin";
+    const char *bytes = load(test_path(name), &size);
+    const int64_t documents = result.documents[SHARD_TRAIN];
+    CHECK_EQ(size, 32 + 16 * documents);
+    for (size_t i = 0; i < size; i++) {
+        char *copy = harness_keep(malloc(size));
+        memcpy(copy, bytes, size);
+        copy[i] ^= 1;
+        store(name, copy, size);
+        harness_context("byte %zu", i);
+        CHECK(origins_open(&origins, test_path("data"), SHARD_TRAIN, documents, &err) != FATHOM_OK);
+        store(name, bytes, i);
+        CHECK_STATUS(origins_open(&origins, test_path("data"), SHARD_TRAIN, documents, &err),
+                     FATHOM_BAD_INPUT);
+    }
+    CHECK_OK(path_remove(test_path(name), &err), &err);
+    CHECK_OK(origins_open(&origins, test_path("data"), SHARD_TRAIN, documents, &err), &err);
+    CHECK(origins == NULL); /* a dataset from before there were any */
+    tokenizer_free(tokenizer);
+}
+
 static const struct test tests[] = {
     TEST(shards_are_the_same_for_any_number_of_threads),
     TEST(documents_come_back_from_their_split),
@@ -324,5 +484,9 @@ static const struct test tests[] = {
     TEST(a_bad_line_or_a_signal_leaves_nothing),
     TEST(failed_allocations_leave_nothing),
     TEST(shards_of_another_tokenizer_are_told),
+    TEST(what_is_kept_does_not_depend_on_the_threads),
+    TEST(what_was_dropped_is_listed),
+    TEST(documents_know_where_they_came_from),
+    TEST(damaged_origins_are_noticed),
 };
 HARNESS_MAIN(tests)

@@ -138,6 +138,77 @@ static void bad_lines_are_named(void) {
     check_fails("a.jsonl", "{\"text\":\"a\",\"text\":\"b\"}\n", "line 1");
 }
 
+static void bad_lines_can_be_passed_over(void) {
+    const char *path = store_text("a.jsonl", "{\"text\": \"one\"}\nnot JSON\n\n{\"txt\": 1}\n"
+                                             "{\"text\": \"caf\xff\"}\n{\"text\": \"two\"}\n");
+    struct doc_reader *reader;
+    struct document document;
+    bool is_end;
+    static const struct {
+        int64_t line;
+        const char *fault, *bytes;
+    } expected[] = {{1, NULL, "one"},
+                    {2, "line 2: not valid JSON", "not JSON"},
+                    {4, "line 4: \"text\" is missing", "{\"txt\": 1}"},
+                    {5, NULL, "caf\xef\xbf\xbd"},
+                    {6, NULL, "two"}};
+    CHECK_OK(doc_reader_open(&reader, &path, 1, NULL, &err), &err);
+    doc_reader_keep_faults(reader);
+    doc_reader_replace_invalid(reader);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        CHECK_OK(doc_reader_next(reader, &document, &is_end, &err), &err);
+        CHECK(!is_end);
+        CHECK_EQ(document.line, expected[i].line);
+        CHECK_EQ(document.size, strlen(expected[i].bytes));
+        CHECK(memcmp(document.bytes, expected[i].bytes, document.size) == 0);
+        CHECK_EQ(document.fault != NULL, expected[i].fault != NULL);
+        if (document.fault) CHECK_HAS(document.fault, expected[i].fault);
+        CHECK_EQ(document.replaced, expected[i].line == 5);
+    }
+    CHECK_OK(doc_reader_next(reader, &document, &is_end, &err), &err);
+    CHECK(is_end);
+    doc_reader_close(reader);
+}
+
+static void all_strings_of_an_object_are_taken(void) {
+    static const char expected[] = "q\0a\0b\0";
+    struct doc_reader *reader;
+    struct document document;
+    bool is_end;
+    const char *path =
+        store_text("a.jsonl", "{\"x\": \"q\", \"n\": 3, \"y\": [\"a\", {\"z\": \"b\"}]}\n");
+    CHECK_OK(doc_reader_open(&reader, &path, 1, NULL, &err), &err);
+    doc_reader_take_all_strings(reader);
+    CHECK_OK(doc_reader_next(reader, &document, &is_end, &err), &err);
+    CHECK_EQ(document.size, sizeof expected - 1);
+    CHECK(memcmp(document.bytes, expected, document.size) == 0);
+    doc_reader_close(reader);
+}
+
+/* A file that grows between its first and its last read. */
+static void a_file_that_changes_is_an_error(void) {
+    enum { SIZE = 300000 };
+    char *content = harness_keep(malloc(SIZE));
+    memset(content, 'x', SIZE);
+    for (int i = 99; i < SIZE; i += 100) content[i] = '\n';
+    const char *path = store("a.jsonl", content, SIZE);
+    struct doc_reader *reader;
+    struct document document;
+    bool is_end = false;
+    CHECK_OK(doc_reader_open(&reader, &path, 1, NULL, &err), &err);
+    doc_reader_keep_faults(reader);
+    CHECK_OK(doc_reader_next(reader, &document, &is_end, &err), &err);
+    FILE *file = fopen(path, "ab");
+    fputs("more\n", file);
+    CHECK_EQ(fclose(file), 0);
+    fathom_status status = FATHOM_OK;
+    while (status == FATHOM_OK && !is_end)
+        status = doc_reader_next(reader, &document, &is_end, &err);
+    CHECK_STATUS(status, FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "a.jsonl: changed while it was read");
+    doc_reader_close(reader);
+}
+
 static void missing_files_and_directories_are_errors(void) {
     struct text all = {0};
     const char *path = test_path("none.txt");
@@ -305,6 +376,9 @@ static const struct test tests[] = {
     TEST(several_files_keep_their_order),
     TEST(standard_input_tells_jsonl_by_its_first_byte),
     TEST(bad_lines_are_named),
+    TEST(bad_lines_can_be_passed_over),
+    TEST(all_strings_of_an_object_are_taken),
+    TEST(a_file_that_changes_is_an_error),
     TEST(missing_files_and_directories_are_errors),
     TEST(a_document_over_the_limit_is_refused),
     TEST(truncation_at_every_byte_fails_cleanly),
