@@ -1,4 +1,4 @@
-/* fathom data build and fathom data show */
+/* fathom data build: text to token shards */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,9 +8,6 @@
 #include "base/memory.h"
 #include "data/build.h"
 #include "data_commands.h"
-#include "view/table.h"
-
-/* ---- build ---- */
 
 struct build_arguments {
     char *tokenizer, *out, *field, *filter, *contamination;
@@ -22,7 +19,7 @@ struct build_arguments {
 };
 enum { FIM_NONE, FIM_PSM, FIM_SPM, FIM_BOTH };
 #define AT(member) offsetof(struct build_arguments, member)
-static const struct option build_rows[] = {
+static const struct option rows[] = {
     {"tokenizer", OPTION_STRING, AT(tokenizer), 0, 0, NULL, NULL, "DIR",
      "directory with tokenizer.json", true, true},
     {"out", OPTION_STRING, AT(out), 0, 0, NULL, NULL, "DIR", "the new dataset", true, false},
@@ -67,15 +64,15 @@ static const struct option build_rows[] = {
     {"force", OPTION_FLAG, AT(force), 0, 0, NULL, NULL, NULL,
      "replace what is in the output directory", false, false},
 };
-static const struct option_table build_table = {
+static const struct option_table table = {
     "data build",
     "Turn text into token shards with a held-out split.",
     "FILE...",
     "FILE is .txt (one document) or .jsonl, plain, gzip or zstd; - is standard input. What was\n"
     "dropped and why is listed in DIR/dropped.jsonl; docs/data.md has the measures.\n"
     "Example: fathom data build --tokenizer tok --out shards corpus.jsonl",
-    build_rows,
-    sizeof build_rows / sizeof build_rows[0]};
+    rows,
+    sizeof rows / sizeof rows[0]};
 
 static void print_result(struct log *log, const char *out, const struct build_result *r,
                          double seconds) {
@@ -187,7 +184,7 @@ static fathom_status open_building(struct building *b, struct command *command,
     TRY(pool_new(&b->pool, (int)o->threads, err));
     TRY(open_contamination(b, o, command->log, err));
     b->options.clean.contamination = b->contamination;
-    options_to_json(&build_table, o, true, &b->settings);
+    options_to_json(&table, o, true, &b->settings);
     TRY(text_check(&b->settings, err));
     b->options.settings = text_data(&b->settings);
     return FATHOM_OK;
@@ -221,132 +218,15 @@ fathom_status command_data_build(struct command *command) {
     struct option_given given = {0};
     int files = 0;
     bool is_done = false;
-    fathom_status status = command_options(command, &build_table, &o, &given, &files, &is_done);
+    fathom_status status = command_options(command, &table, &o, &given, &files, &is_done);
     if (status != FATHOM_OK || is_done) goto out;
-    status = options_check_required(&build_table, &o, &given, err);
+    status = options_check_required(&table, &o, &given, err);
     if (status == FATHOM_OK && files == 0)
         status = error_set(err, FATHOM_USAGE, "data build needs files of text");
     if (status == FATHOM_OK && !o.force && path_exists(o.out))
         status = error_set(err, FATHOM_EXISTS, "%s exists already; --force replaces it", o.out);
     if (status == FATHOM_OK) status = build(command, &o, files);
 out:
-    options_free(&build_table, &o);
-    return status;
-}
-
-/* ---- show ---- */
-
-struct show_arguments {
-    char *tokenizer;
-    int split;
-    int64_t document;
-    bool verify;
-};
-#undef AT
-#define AT(member) offsetof(struct show_arguments, member)
-static const struct option show_rows[] = {
-    {"split", OPTION_CHOICE, AT(split), 0, 0, "train", "train|heldout", NULL,
-     "where --document counts", false, false},
-    {"document", OPTION_INT, AT(document), -1, 1e15, "-1", NULL, "N",
-     "print document N (needs --tokenizer)", false, false},
-    {"tokenizer", OPTION_STRING, AT(tokenizer), 0, 0, NULL, NULL, "DIR",
-     "directory with tokenizer.json", false, false},
-    {"verify", OPTION_FLAG, AT(verify), 0, 0, NULL, NULL, NULL,
-     "read everything and compare checksums", false, false},
-};
-static const struct option_table show_table = {
-    "data show", "Show what token shards hold: counts, one document, or whether they are whole.",
-    "DIR",       "Example: fathom data show --tokenizer tok --document 0 shards",
-    show_rows,   sizeof show_rows / sizeof show_rows[0]};
-
-static fathom_status print_document(const struct shard_set *set, const char *directory,
-                                    const struct show_arguments *o, FILE *out, struct error *err) {
-    struct shard_document document;
-    struct tokenizer *t = NULL;
-    struct text text = {0};
-    int32_t *tokens = NULL;
-    if (!o->tokenizer) RAISE(FATHOM_USAGE, "--document needs --tokenizer DIR");
-    TRY(shard_set_document(set, o->document, &document, err));
-    int64_t count = document.end - document.begin;
-    fathom_status status = tokenizer_open(&t, o->tokenizer, err);
-    if (status == FATHOM_OK)
-        status = build_check_tokenizer(shard_set_tokenizer(set), t, directory, err);
-    if (status == FATHOM_OK) status = MEM_NEW(&tokens, count, "a document", err);
-    if (status == FATHOM_OK) status = shard_set_read(set, document.begin, count, tokens, err);
-    if (status == FATHOM_OK) status = tokenizer_decode(t, tokens, (size_t)count, true, &text, err);
-    if (status == FATHOM_OK) {
-        fwrite(text_data(&text), 1, text.size, out);
-        fputc('\n', out);
-    }
-    text_free(&text);
-    mem_free(tokens);
-    tokenizer_free(t);
-    return status;
-}
-
-enum { COUNT_COLUMNS = 6, CELL_SIZE = 32 };
-static const struct table_column count_columns[COUNT_COLUMNS] = {
-    {"split", false}, {"documents", true},  {"tokens", true},
-    {"shards", true}, {"text bytes", true}, {"bytes per token", true},
-};
-
-static void fill_counts(const struct shard_set *set, enum shard_split split,
-                        char cells[COUNT_COLUMNS][CELL_SIZE]) {
-    int64_t tokens = shard_set_tokens(set), bytes = shard_set_text_bytes(set);
-    snprintf(cells[0], CELL_SIZE, "%s", shard_split_name(split));
-    snprintf(cells[1], CELL_SIZE, "%" PRId64, shard_set_documents(set));
-    snprintf(cells[2], CELL_SIZE, "%" PRId64, tokens);
-    snprintf(cells[3], CELL_SIZE, "%zu", shard_set_files(set));
-    snprintf(cells[4], CELL_SIZE, "%" PRId64, bytes);
-    snprintf(cells[5], CELL_SIZE, "%.3f", tokens > 0 ? (double)bytes / (double)tokens : 0);
-}
-
-static fathom_status print_counts(struct shard_set *const sets[SHARD_SPLITS], FILE *out,
-                                  struct error *err) {
-    char cells[SHARD_SPLITS][COUNT_COLUMNS][CELL_SIZE];
-    const char *table[SHARD_SPLITS * COUNT_COLUMNS];
-    struct text text = {0};
-    for (int s = 0; s < SHARD_SPLITS; s++) {
-        fill_counts(sets[s], (enum shard_split)s, cells[s]);
-        for (int i = 0; i < COUNT_COLUMNS; i++) table[s * COUNT_COLUMNS + i] = cells[s][i];
-    }
-    const struct shard_tokenizer t = shard_set_tokenizer(sets[SHARD_TRAIN]);
-    table_write(count_columns, COUNT_COLUMNS, table, SHARD_SPLITS, &text);
-    text_printf(&text, "tokenizer: %d tokens, eos %d, bos %d, hash %016" PRIx64 "\n", t.vocab_size,
-                t.eos, t.bos, t.hash);
-    fathom_status status = text_check(&text, err);
-    if (status == FATHOM_OK) fputs(text_data(&text), out);
-    text_free(&text);
-    return status;
-}
-
-static fathom_status show(struct command *command, const struct show_arguments *o) {
-    struct error *err = command->err;
-    const char *directory = command->argv[0];
-    struct shard_set *sets[SHARD_SPLITS] = {NULL};
-    fathom_status status = FATHOM_OK;
-    for (int i = 0; i < SHARD_SPLITS && status == FATHOM_OK; i++)
-        status = shard_set_open(&sets[i], directory, (enum shard_split)i, err);
-    if (status == FATHOM_OK && o->document >= 0)
-        status = print_document(sets[o->split], directory, o, command->out, err);
-    else if (status == FATHOM_OK)
-        status = print_counts(sets, command->out, err);
-    for (int i = 0; i < SHARD_SPLITS && status == FATHOM_OK && o->verify; i++)
-        status = shard_set_verify(sets[i], err);
-    if (status == FATHOM_OK && o->verify) fputs("all checksums are right\n", command->out);
-    for (int i = 0; i < SHARD_SPLITS; i++) shard_set_close(sets[i]);
-    return status;
-}
-
-fathom_status command_data_show(struct command *command) {
-    struct show_arguments o = {0};
-    struct option_given given = {0};
-    int paths = 0;
-    bool is_done = false;
-    fathom_status status = command_options(command, &show_table, &o, &given, &paths, &is_done);
-    if (status == FATHOM_OK && !is_done && paths != 1)
-        status = error_set(command->err, FATHOM_USAGE, "data show needs one DIR of token shards");
-    if (status == FATHOM_OK && !is_done) status = show(command, &o);
-    options_free(&show_table, &o);
+    options_free(&table, &o);
     return status;
 }

@@ -14,13 +14,13 @@ enum { BATCH_DOCUMENTS = 4096 };
 
 /* A document of the batch, and what became of it. */
 struct item {
-    size_t begin, size; /* in batch->bytes */
+    size_t begin, size; /* in batch.bytes */
     uint64_t number;    /* among all documents that were read */
     struct origin origin;
-    size_t fault; /* of a malformed line: where its message begins in batch->faults */
+    size_t fault; /* of a malformed line: where its message begins in batch.faults */
     bool is_malformed, is_mended;
     struct text valid; /* the document with bytes replaced, where some had to be */
-    const char *text;  /* [text_size]: in batch->bytes, or valid */
+    const char *text;  /* [text_size]: in batch.bytes, or valid */
     size_t text_size;
     struct judgement judgement;
     enum shard_split split;
@@ -37,6 +37,17 @@ struct worker {
     struct token_list scratch;
 };
 
+struct batch {
+    struct text bytes;  /* the documents, one after the other */
+    struct text faults; /* the same for what is wrong with malformed lines, each with its NUL */
+    struct item *items; /* [BATCH_DOCUMENTS] */
+    uint64_t *bands;    /* [BATCH_DOCUMENTS, clean.minhash.bands] for near duplicates */
+    size_t count;
+    bool is_last;
+    fathom_status status; /* of reading it */
+    struct error err;
+};
+
 struct builder {
     const struct build_options *options;
     struct doc_reader *reader;
@@ -46,13 +57,10 @@ struct builder {
     struct build_record *record;
     struct clean_history *history;
     struct token_split *split;
-    struct worker *workers; /* [threads] */
-    struct text bytes;      /* the batch's documents, one after the other */
-    struct text faults;     /* the same for what is wrong with malformed lines, each with its NUL */
-    struct item *items;     /* [BATCH_DOCUMENTS] */
-    uint64_t *bands;        /* [BATCH_DOCUMENTS, clean.minhash.bands] for near duplicates */
-    size_t count;
-    uint64_t read; /* documents so far */
+    struct worker *workers;  /* [threads] */
+    struct batch batches[2]; /* one is encoded while the next is read */
+    struct batch *batch;     /* the former */
+    uint64_t read;           /* documents so far */
     struct build_result *result;
 };
 
@@ -94,56 +102,60 @@ fathom_status build_check_tokenizer(struct shard_tokenizer made_with,
 /* ---- a batch ---- */
 
 /* What is wrong with a line, for those that are not passed over. */
-static fathom_status take_fault(struct builder *b, struct item *item,
+static fathom_status take_fault(const struct builder *b, struct batch *batch, struct item *item,
                                 const struct document *document, struct error *err) {
     const bool is_invalid = utf8_valid_size(document->bytes, document->size) < document->size;
     item->judgement.verdict =
         is_invalid && b->options->clean.utf8 == UTF8_DROP ? VERDICT_NOT_UTF8 : VERDICT_MALFORMED;
     if (item->judgement.verdict == VERDICT_MALFORMED && !b->options->skips_malformed)
         RAISE(FATHOM_BAD_INPUT, "%s", document->fault);
-    item->fault = b->faults.size;
-    text_append_string(&b->faults, document->fault);
-    text_append_char(&b->faults, 0);
+    item->fault = batch->faults.size;
+    text_append_string(&batch->faults, document->fault);
+    text_append_char(&batch->faults, 0);
     return FATHOM_OK;
 }
 
-static fathom_status read_batch(struct builder *b, bool *is_end, struct error *err) {
+static fathom_status read_documents(struct builder *b, struct batch *batch, struct error *err) {
     struct document document;
-    b->count = 0;
-    text_clear(&b->bytes);
-    text_clear(&b->faults);
-    *is_end = false;
-    while (b->count < BATCH_DOCUMENTS && b->bytes.size < BATCH_BYTES) {
-        TRY(doc_reader_next(b->reader, &document, is_end, err));
-        if (*is_end) break;
-        struct item *item = &b->items[b->count++];
-        item->begin = b->bytes.size;
+    while (batch->count < BATCH_DOCUMENTS && batch->bytes.size < BATCH_BYTES) {
+        TRY(doc_reader_next(b->reader, &document, &batch->is_last, err));
+        if (batch->is_last) break;
+        struct item *item = &batch->items[batch->count++];
+        item->begin = batch->bytes.size;
         item->size = document.fault ? 0 : document.size;
         item->number = b->read++;
         item->origin = (struct origin){(uint64_t)document.line, (uint32_t)document.file};
         item->is_malformed = document.fault != NULL;
         item->is_mended = document.replaced > 0;
-        if (document.fault) TRY(take_fault(b, item, &document, err));
-        text_append(&b->bytes, document.bytes, item->size);
+        if (document.fault) TRY(take_fault(b, batch, item, &document, err));
+        text_append(&batch->bytes, document.bytes, item->size);
     }
-    TRY(text_check(&b->faults, err));
-    return text_check(&b->bytes, err);
+    TRY(text_check(&batch->faults, err));
+    return text_check(&batch->bytes, err);
 }
 
-static uint64_t *bands_of(const struct builder *b, const struct item *item) {
-    if (!b->bands) return NULL;
-    return b->bands + (item - b->items) * b->options->clean.minhash.bands;
+static void read_batch(struct builder *b, struct batch *batch) {
+    batch->count = 0;
+    batch->is_last = false;
+    text_clear(&batch->bytes);
+    text_clear(&batch->faults);
+    batch->status = read_documents(b, batch, &batch->err);
+}
+
+static uint64_t *bands_of(const struct builder *b, size_t i) {
+    return b->batch->bands ? b->batch->bands + i * (size_t)b->options->clean.minhash.bands : NULL;
 }
 
 static void examine_item(void *arg, int64_t tile, int worker) {
     struct builder *b = arg;
-    struct item *item = &b->items[tile];
+    struct item *item = &b->batch->items[tile];
     item->status = FATHOM_OK;
     if (item->is_malformed) return;
-    item->text = b->bytes.data + item->begin;
+    item->text = b->batch->bytes.data + item->begin;
     item->text_size = item->size;
-    item->status = clean_examine(b->workers[worker].cleaner, &item->text, &item->text_size,
-                                 &item->valid, &item->judgement, bands_of(b, item), &item->err);
+    item->status =
+        clean_examine(b->workers[worker].cleaner, &item->text, &item->text_size, &item->valid,
+                      &item->judgement, bands_of(b, (size_t)tile), &item->err);
 }
 
 static fathom_status encode(struct builder *b, struct worker *w, struct item *item) {
@@ -161,9 +173,14 @@ static fathom_status encode(struct builder *b, struct worker *w, struct item *it
     return token_split_apply(b->split, &rng, &item->tokens, &w->scratch, &item->err);
 }
 
+/* Tile 0 reads the next batch while other threads encode this one; tile i + 1 encodes item i. */
 static void encode_item(void *arg, int64_t tile, int worker) {
     struct builder *b = arg;
-    struct item *item = &b->items[tile];
+    if (tile == 0) {
+        if (!b->batch->is_last) read_batch(b, &b->batches[b->batch == b->batches]);
+        return;
+    }
+    struct item *item = &b->batch->items[tile - 1];
     item->tokens.count = 0;
     if (item->judgement.verdict != VERDICT_KEPT) return;
     item->split =
@@ -197,22 +214,24 @@ static fathom_status write_item(struct builder *b, const struct item *item, stru
     count_item(build_record_of(b->record, item->origin.file), item);
     if (item->judgement.verdict != VERDICT_KEPT)
         return build_record_drop(b->record, item->origin, &item->judgement,
-                                 item->is_malformed ? b->faults.data + item->fault : NULL, err);
+                                 item->is_malformed ? b->batch->faults.data + item->fault : NULL,
+                                 err);
     origins_writer_add(b->origins[item->split], item->origin, item->form);
     return shard_writer_append(b->writer, item->split, item->tokens.ids,
                                (int64_t)item->tokens.count, (int64_t)item->text_size, err);
 }
 
 static fathom_status build_batch(struct builder *b, struct error *err) {
-    pool_run(b->pool, (int64_t)b->count, examine_item, b);
-    for (size_t i = 0; i < b->count; i++) {
-        struct item *item = &b->items[i];
+    struct batch *batch = b->batch;
+    pool_run(b->pool, (int64_t)batch->count, examine_item, b);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct item *item = &batch->items[i];
         TRY(check_item(item, err));
         if (item->judgement.verdict == VERDICT_KEPT)
-            TRY(clean_decide(b->history, item->origin, &item->judgement, bands_of(b, item), err));
+            TRY(clean_decide(b->history, item->origin, &item->judgement, bands_of(b, i), err));
     }
-    pool_run(b->pool, (int64_t)b->count, encode_item, b);
-    for (size_t i = 0; i < b->count; i++) TRY(write_item(b, &b->items[i], err));
+    pool_run(b->pool, (int64_t)batch->count + 1, encode_item, b);
+    for (size_t i = 0; i < batch->count; i++) TRY(write_item(b, &batch->items[i], err));
     return FATHOM_OK;
 }
 
@@ -248,12 +267,13 @@ static fathom_status check_result(const struct builder *b, struct error *err) {
 
 static fathom_status build_all(struct builder *b, struct error *err) {
     double begin = clock_seconds();
-    bool is_end = false;
-    while (!is_end) {
-        TRY(read_batch(b, &is_end, err));
+    read_batch(b, b->batch);
+    for (bool is_last = false; !is_last; b->batch = &b->batches[b->batch == b->batches]) {
+        if (b->batch->status != FATHOM_OK) RAISE(b->batch->status, "%s", b->batch->err.text);
         TRY(build_batch(b, err));
         show_progress(b, begin);
         if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped; nothing was written");
+        is_last = b->batch->is_last;
     }
     return check_result(b, err);
 }
@@ -271,8 +291,8 @@ static fathom_status open_cleaning(struct builder *b, const struct tokenizer *to
         TRY(encoder_new(&b->workers[i].encoder, tokenizer, err));
         TRY(cleaner_new(&b->workers[i].cleaner, &o->clean, err));
     }
-    if (o->clean.dedup == DEDUP_NEAR)
-        TRY(MEM_NEW(&b->bands, BATCH_DOCUMENTS * o->clean.minhash.bands, "bands", err));
+    for (int i = 0; i < 2 && o->clean.dedup == DEDUP_NEAR; i++)
+        TRY(MEM_NEW(&b->batches[i].bands, BATCH_DOCUMENTS * o->clean.minhash.bands, "bands", err));
     TRY(clean_history_new(&b->history, &o->clean, err));
     return o->split_rate > 0 ? token_split_new(&b->split, tokenizer, o->split_rate, err)
                              : FATHOM_OK;
@@ -290,13 +310,26 @@ static fathom_status builder_open(struct builder *b, const char *directory,
               b->options->heldout_share);
     if (options.tokenizer.eos < 0)
         RAISE(FATHOM_BAD_INPUT, "the tokenizer names no eos_token, which ends documents");
-    TRY(MEM_NEW(&b->items, BATCH_DOCUMENTS, "a batch of documents", err));
+    b->batch = b->batches;
+    for (int i = 0; i < 2; i++)
+        TRY(MEM_NEW(&b->batches[i].items, BATCH_DOCUMENTS, "a batch of documents", err));
     TRY(open_cleaning(b, tokenizer, err));
     TRY(shard_writer_open(&b->writer, directory, &options, err));
     const char *place = shard_writer_directory(b->writer);
     for (int i = 0; i < SHARD_SPLITS; i++)
         TRY(origins_writer_open(&b->origins[i], place, (enum shard_split)i, err));
     return build_record_new(&b->record, place, b->reader, err);
+}
+
+static void batch_free(struct batch *batch) {
+    for (size_t i = 0; batch->items && i < BATCH_DOCUMENTS; i++) {
+        token_list_free(&batch->items[i].tokens);
+        text_free(&batch->items[i].valid);
+    }
+    mem_free(batch->items);
+    mem_free(batch->bands);
+    text_free(&batch->bytes);
+    text_free(&batch->faults);
 }
 
 static void builder_close(struct builder *b) {
@@ -308,17 +341,10 @@ static void builder_close(struct builder *b) {
         cleaner_free(b->workers[i].cleaner);
         token_list_free(&b->workers[i].scratch);
     }
-    for (size_t i = 0; b->items && i < BATCH_DOCUMENTS; i++) {
-        token_list_free(&b->items[i].tokens);
-        text_free(&b->items[i].valid);
-    }
+    for (int i = 0; i < 2; i++) batch_free(&b->batches[i]);
     clean_history_free(b->history);
     token_split_free(b->split);
     mem_free(b->workers);
-    mem_free(b->items);
-    mem_free(b->bands);
-    text_free(&b->bytes);
-    text_free(&b->faults);
 }
 
 /* What stands beside the shards, and the shards. */
