@@ -101,6 +101,75 @@ fathom_status tokenizer_read_post_processor(struct tokenizer *t, const json_node
     return copy_node(&t->post_processor, node, err);
 }
 
+static void write_special(struct text *json, const struct tokenizer *t, int32_t id) {
+    size_t size = 0;
+    const char *bytes = tokenizer_token_bytes(t, id, &size);
+    text_append_string(json, "{\"SpecialToken\": {\"id\": ");
+    json_write_string(json, bytes, size);
+    text_append_string(json, ", \"type_id\": 0}}");
+}
+
+/* A list of a template: the tokens around the texts A and, for a pair, B. */
+static void write_sequence(struct text *json, const struct tokenizer *t, const int32_t ids[2],
+                           bool is_pair) {
+    const char *comma = "";
+    for (int text = 0; text <= is_pair; text++) {
+        if (ids[0] >= 0) {
+            text_append_string(json, comma);
+            write_special(json, t, ids[0]);
+            comma = ", ";
+        }
+        text_printf(json, "%s{\"Sequence\": {\"id\": \"%c\", \"type_id\": %d}}", comma, 'A' + text,
+                    text);
+        comma = ", ";
+        if (ids[1] >= 0) {
+            text_append_string(json, comma);
+            write_special(json, t, ids[1]);
+        }
+    }
+}
+
+static void write_known(struct text *json, const struct tokenizer *t, const int32_t ids[2]) {
+    const char *comma = "";
+    for (int i = 0; i < 2; i++) {
+        size_t size = 0;
+        const char *bytes = tokenizer_token_bytes(t, ids[i], &size);
+        if (ids[i] < 0 || (i == 1 && ids[1] == ids[0])) continue;
+        text_append_string(json, comma);
+        json_write_string(json, bytes, size);
+        text_append_string(json, ": {\"id\": ");
+        json_write_string(json, bytes, size);
+        text_printf(json, ", \"ids\": [%d], \"tokens\": [", ids[i]);
+        json_write_string(json, bytes, size);
+        text_append_string(json, "]}");
+        comma = ", ";
+    }
+}
+
+fathom_status tokenizer_set_affixes(struct tokenizer *t, int32_t before, int32_t after,
+                                    const char *what, struct error *err) {
+    const int32_t ids[2] = {before, after};
+    struct text json = {0};
+    json_node *root = NULL;
+    text_append_string(&json, "{\"type\": \"TemplateProcessing\", \"single\": [");
+    write_sequence(&json, t, ids, false);
+    text_append_string(&json, "], \"pair\": [");
+    write_sequence(&json, t, ids, true);
+    text_append_string(&json, "], \"special_tokens\": {");
+    write_known(&json, t, ids);
+    text_append_string(&json, "}}");
+    fathom_status status = text_check(&json, err);
+    if (status == FATHOM_OK) status = json_parse(&root, json.data, json.size, what, err);
+    if (status == FATHOM_OK) {
+        mem_free(t->post_processor);
+        t->post_processor = NULL;
+        status = tokenizer_read_post_processor(t, root, what, err);
+    }
+    json_free(root);
+    text_free(&json);
+    return status;
+}
+
 /* ---- the decoder ---- */
 
 static bool is_byte_level(const json_node *node) {

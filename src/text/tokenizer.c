@@ -153,6 +153,18 @@ int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t 
     return -1;
 }
 
+fathom_status tokenizer_make_merge(const struct tokenizer *t, struct merge_texts *texts,
+                                   struct merge *merge, struct error *err) {
+    struct text *left = &texts->left, *right = &texts->right;
+    merge->left = tokenizer_ordinary(t, text_data(left), left->size);
+    merge->right = tokenizer_ordinary(t, text_data(right), right->size);
+    text_append(left, text_data(right), right->size);
+    TRY(text_check(left, err));
+    merge->result = tokenizer_ordinary(t, text_data(left), left->size);
+    if (merge->left < 0 || merge->right < 0) merge->result = -1;
+    return FATHOM_OK;
+}
+
 /* Everything that decides how a text is encoded. */
 static fathom_status make_hash(struct tokenizer *t, struct error *err) {
     struct checksum *sum = NULL;

@@ -21,6 +21,33 @@ fathom_status tokenizer_open(struct tokenizer **out, const char *directory, stru
 fathom_status tokenizer_parse(struct tokenizer **out, const char *json, size_t json_size,
                               const char *config, size_t config_size, const char *what,
                               struct error *err);
+/* From plain arrays, as GGUF files have them (tokenizer.ggml.*). All is the caller's. */
+struct tokenizer_arrays {
+    int32_t count;             /* ids */
+    const char *const *tokens; /* [count], of sizes[i] bytes: tokenizer.ggml.tokens */
+    const size_t *sizes;
+    const int32_t *types; /* [count]: enum gguf_token_type; NULL: all are normal */
+    size_t merge_count;
+    const char *const *merges; /* [merge_count]: "left right" */
+    const char *pre;           /* tokenizer.ggml.pre: deepseek-v3, qwen2, llama-bpe, ... */
+    int32_t bos, eos;          /* -1: none */
+    bool adds_bos, adds_eos;   /* around a text, for those who ask for special tokens */
+    const char *chat_template; /* NULL: none */
+};
+enum gguf_token_type {
+    GGUF_TOKEN_NORMAL = 1, /* in the byte-level spelling */
+    GGUF_TOKEN_UNKNOWN,
+    GGUF_TOKEN_CONTROL,      /* special, spelled as it is */
+    GGUF_TOKEN_USER_DEFINED, /* added, spelled as it is */
+    GGUF_TOKEN_UNUSED,       /* a hole: no text has it */
+    GGUF_TOKEN_BYTE,
+};
+/* Besides the names of pretokenizer_named (text/pretokenizer.h), other names of the same are known:
+ * llama3, llama-v3, deepseek-r1-qwen, gpt2. Llama 3's tokenizer ignores merges where a piece is a
+ * token, and Qwen2's text is normalized (NFC), as in their published files: GGUF does not say.
+ * FATHOM_UNSUPPORTED names another pre-tokenizer, or a type that byte-level BPE has not. */
+fathom_status tokenizer_from_arrays(struct tokenizer **out, const struct tokenizer_arrays *arrays,
+                                    const char *what, struct error *err);
 void tokenizer_free(struct tokenizer *tokenizer); /* accepts NULL */
 /* Writes tokenizer.json and tokenizer_config.json into a directory that exists, in the form that
  * Hugging Face's libraries load. */

@@ -86,6 +86,17 @@ fathom_status tokenizer_read_decoder(struct tokenizer *t, const json_node *node,
 /* ByteLevel for both, for a tokenizer that comes from no file. */
 fathom_status tokenizer_set_byte_level(struct tokenizer *t, struct error *err);
 
+/* The merge of two tokens' bytes: joins right to left. result is -1 where one of the three is not
+ * in the vocabulary. After tokenizer_index. */
+struct merge_texts {
+    struct text left, right;
+};
+fathom_status tokenizer_make_merge(const struct tokenizer *t, struct merge_texts *texts,
+                                   struct merge *merge, struct error *err);
+/* The same as a file's TemplateProcessing: these tokens around a text; -1: none. */
+fathom_status tokenizer_set_affixes(struct tokenizer *t, int32_t before, int32_t after,
+                                    const char *what, struct error *err);
+
 /* rank of a pair, or -1; *result its token. */
 int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t right,
                              int32_t *result);

@@ -161,27 +161,18 @@ static fathom_status bad_merge(const json_node *node, size_t rank, const char *w
           why);
 }
 
-struct merge_texts {
-    struct text left, right;
-};
-
 static fathom_status read_merge(struct tokenizer *t, const json_node *node, size_t rank,
                                 struct merge_texts *texts, const struct source *s) {
     const char *left = NULL, *right = NULL;
     size_t left_size = 0, right_size = 0;
-    struct merge *m = &t->merges[rank];
     if (!merge_parts(node, &left, &left_size, &right, &right_size) ||
         !token_unspell(left, left_size, &texts->left) ||
         !token_unspell(right, right_size, &texts->right))
         return bad_merge(node, rank, "is not a pair of byte-level tokens", s);
     TRY(text_check(&texts->left, s->err));
     TRY(text_check(&texts->right, s->err));
-    m->left = tokenizer_ordinary(t, text_data(&texts->left), texts->left.size);
-    m->right = tokenizer_ordinary(t, text_data(&texts->right), texts->right.size);
-    text_append(&texts->left, text_data(&texts->right), texts->right.size);
-    TRY(text_check(&texts->left, s->err));
-    m->result = tokenizer_ordinary(t, text_data(&texts->left), texts->left.size);
-    if (m->left < 0 || m->right < 0 || m->result < 0)
+    TRY(tokenizer_make_merge(t, texts, &t->merges[rank], s->err));
+    if (t->merges[rank].result < 0)
         return bad_merge(node, rank, "joins or makes a token that is not in the vocabulary", s);
     return FATHOM_OK;
 }

@@ -130,6 +130,44 @@ static void other_families_encode_and_decode_every_golden_string(void) {
     }
 }
 
+/* The same from arrays, under the names that GGUF files have for them. (The golden V2 tokenizer has
+ * not the pre-tokenizer that they call deepseek-llm, and the Qwen2 one not the published one's
+ * NFC.)
+ */
+static void families_from_arrays_encode_every_golden_string(void) {
+    static const char *const names[][2] = {{"deepseek-coder", "deepseek-coder"},
+                                           {"qwen2", "deepseek-r1-qwen"},
+                                           {"llama3", "llama-v3"},
+                                           {"gpt2", "gpt-2"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct error err = {0};
+        struct tokenizer *t = NULL;
+        char path[128], *json = NULL;
+        size_t size = 0;
+        snprintf(path, sizeof path, "goldens/tokenizer/%s.tokenizer.json", names[i][0]);
+        CHECK_OK(file_read(harness_shared(path), 1 << 26, &json, &size, &err), &err);
+        CHECK_OK(tokenizer_parse(&t, json, size, NULL, 0, names[i][0], &err), &err);
+        struct tokenizer *made = trained_through_arrays(t, names[i][1]);
+        CHECK_EQ(made->normalizer != NULL, strcmp(names[i][0], "qwen2") == 0);
+        normalizer_free(made->normalizer);
+        made->normalizer = NULL;
+        check_golden(made, names[i][0]);
+        mem_free(json);
+        tokenizer_free(t);
+        tokenizer_free(made);
+    }
+}
+
+static void published_v3_from_arrays_encodes_every_golden_string(void) {
+    struct tokenizer *t = open_published(), *made = trained_through_arrays(t, "deepseek-v3");
+    size_t count = 0;
+    check_golden(made, "deepseek-v3");
+    CHECK_EQ(tokenizer_prefix(made, &count)[0], 0);
+    CHECK_EQ(count, 1);
+    tokenizer_free(t);
+    tokenizer_free(made);
+}
+
 static void published_v3_has_its_special_tokens(void) {
     struct tokenizer *t = open_published();
     CHECK_EQ(tokenizer_vocab_size(t), 128815);
@@ -352,6 +390,8 @@ static void ids_outside_the_vocabulary_are_refused(void) {
 static const struct test tests[] = {
     TEST(published_v3_encodes_and_decodes_every_golden_string),
     TEST(other_families_encode_and_decode_every_golden_string),
+    TEST(families_from_arrays_encode_every_golden_string),
+    TEST(published_v3_from_arrays_encodes_every_golden_string),
     TEST(published_v3_has_its_special_tokens),
     TEST(published_v3_written_by_us_reads_back_the_same),
     TEST(published_v3_returns_invalid_utf8_unchanged),
