@@ -15,7 +15,7 @@ struct build_arguments {
     int64_t seed, shard_tokens, threads, contamination_words, shingle, bands, rows;
     uint64_t dedup_memory;
     int utf8, malformed, dedup, fim;
-    bool force;
+    bool resume, force;
 };
 enum { FIM_NONE, FIM_PSM, FIM_SPM, FIM_BOTH };
 #define AT(member) offsetof(struct build_arguments, member)
@@ -58,11 +58,14 @@ static const struct option rows[] = {
     {"seed", OPTION_INT, AT(seed), 0, 9e15, "1", NULL, "N",
      "of the held-out split, --fim and --split-tokens", false, true},
     {"shard-tokens", OPTION_INT, AT(shard_tokens), 0, 1e12, "0", NULL, "N",
-     "tokens in a shard; 0: 100 million", false, false},
+     "tokens in a shard; 0: 100 million", false, true},
     {"threads", OPTION_INT, AT(threads), 0, 1024, "0", NULL, "N", "0: all processors", false,
      false},
+    {"resume", OPTION_FLAG, AT(resume), 0, 0, NULL, NULL, NULL,
+     "go on with an interrupted building of --out; files and options are as they were", false,
+     false},
     {"force", OPTION_FLAG, AT(force), 0, 0, NULL, NULL, NULL,
-     "replace what is in the output directory", false, false},
+     "replace what is in the output directory, or was left of building it", false, false},
 };
 static const struct option_table table = {
     "data build",
@@ -125,6 +128,10 @@ static fathom_status cut_list(char *list, const char ***names, size_t *count, st
 
 /* All that a building needs. */
 struct building {
+    json_node *unfinished; /* of an earlier process; NULL: a new building */
+    const char **inputs;   /* [input_count]: the command's, or the earlier process's */
+    size_t input_count;
+    char *workplace;
     struct tokenizer *tokenizer;
     struct doc_reader *reader;
     struct pool *pool;
@@ -155,8 +162,16 @@ static fathom_status open_contamination(struct building *b, const struct build_a
     return status;
 }
 
+/* Checkpoints need inputs that can be read again. */
+static bool can_resume(const struct building *b) {
+    struct path_stamp stamp;
+    for (size_t i = 0; i < b->input_count; i++)
+        if (path_stamp_of(&stamp, b->inputs[i], NULL) != FATHOM_OK) return false;
+    return true;
+}
+
 static fathom_status open_building(struct building *b, struct command *command,
-                                   const struct build_arguments *o, int files) {
+                                   const struct build_arguments *o) {
     struct error *err = command->err;
     b->options = (struct build_options){
         .heldout_share = o->heldout,
@@ -169,6 +184,8 @@ static fathom_status open_building(struct building *b, struct command *command,
                   .dedup_bytes = o->dedup_memory},
         .skips_malformed = o->malformed == 1,
         .split_rate = o->split_tokens,
+        .is_resumable = can_resume(b),
+        .unfinished = b->unfinished,
         .log = command->log,
     };
     TRY(measure_rules_parse(&b->options.clean.rules, o->filter, err));
@@ -179,8 +196,7 @@ static fathom_status open_building(struct building *b, struct command *command,
         TRY(fim_init(&b->fim, b->tokenizer, o->fim_rate, spm, err));
         b->options.fim = &b->fim;
     }
-    TRY(doc_reader_open(&b->reader, (const char *const *)command->argv, (size_t)files, o->field,
-                        err));
+    TRY(doc_reader_open(&b->reader, b->inputs, b->input_count, o->field, err));
     TRY(pool_new(&b->pool, (int)o->threads, err));
     TRY(open_contamination(b, o, command->log, err));
     b->options.clean.contamination = b->contamination;
@@ -190,43 +206,85 @@ static fathom_status open_building(struct building *b, struct command *command,
     return FATHOM_OK;
 }
 
-static fathom_status build(struct command *command, const struct build_arguments *o, int files) {
+/* What is left of an earlier process, and its options. */
+static fathom_status recall(struct building *b, struct build_arguments *o,
+                            struct option_given *given, int files, struct error *err) {
+    if (files > 0) RAISE(FATHOM_USAGE, "--resume takes no files: they are those of the beginning");
+    TRY(build_unfinished(&b->unfinished, b->workplace, err));
+    TRY(options_recall(&table, o, given, json_member(b->unfinished, "settings"), b->workplace,
+                       err));
+    const json_node *inputs = json_member(b->unfinished, "inputs");
+    TRY(MEM_NEW(&b->inputs, json_count(inputs) + 1, "the inputs", err));
+    for (; b->input_count < json_count(inputs); b->input_count++)
+        b->inputs[b->input_count] =
+            json_string(json_member(json_element(inputs, b->input_count), "file"), NULL);
+    return FATHOM_OK;
+}
+
+static fathom_status read_arguments(struct building *b, struct command *command,
+                                    struct build_arguments *o, struct option_given *given,
+                                    int files) {
     struct error *err = command->err;
-    struct building b = {0};
-    double begin = clock_seconds();
-    fathom_status status = open_building(&b, command, o, files);
-    if (status == FATHOM_OK)
-        status = build_shards(o->out, b.reader, b.tokenizer, b.pool, &b.options, &b.result, err);
-    /* Nothing was saved, so this is no success: a script must not go on. */
-    if (status == FATHOM_INTERRUPTED)
-        status = error_set(err, FATHOM_IO, "%s: interrupted, nothing was written", o->out);
-    if (status == FATHOM_OK) {
-        print_dropped(command->log, o->out, &b.result);
-        print_result(command->log, o->out, &b.result, clock_since(begin));
+    if (!o->out) return options_check_required(&table, o, given, err);
+    TRY(build_workplace(&b->workplace, o->out, err));
+    if (o->resume) {
+        TRY(recall(b, o, given, files, err));
+    } else {
+        TRY(MEM_NEW(&b->inputs, files + 1, "the inputs", err));
+        for (; b->input_count < (size_t)files; b->input_count++)
+            b->inputs[b->input_count] = command->argv[b->input_count];
     }
-    contamination_free(b.contamination);
-    pool_free(b.pool);
-    doc_reader_close(b.reader);
-    tokenizer_free(b.tokenizer);
-    text_free(&b.settings);
+    TRY(options_check_required(&table, o, given, err));
+    if (b->input_count == 0) RAISE(FATHOM_USAGE, "data build needs files of text");
+    if (!o->force && path_exists(o->out))
+        RAISE(FATHOM_EXISTS, "%s exists already; --force replaces it", o->out);
+    return FATHOM_OK;
+}
+
+static fathom_status run_building(struct building *b, struct command *command,
+                                  const struct build_arguments *o) {
+    struct error *err = command->err;
+    double begin = clock_seconds();
+    TRY(open_building(b, command, o));
+    fathom_status status =
+        build_shards(o->out, b->reader, b->tokenizer, b->pool, &b->options, &b->result, err);
+    if (status == FATHOM_OK) {
+        print_dropped(command->log, o->out, &b->result);
+        print_result(command->log, o->out, &b->result, clock_since(begin));
+    } else if (path_exists(b->workplace) && status != FATHOM_EXISTS) {
+        log_line(command->log, LOG_INFO,
+                 "%s has what is done; go on with: fathom data build --resume --out %s",
+                 b->workplace, o->out);
+    }
+    /* No dataset was made, so this is no success: a script must not go on. */
+    if (status == FATHOM_INTERRUPTED)
+        status = error_set(err, FATHOM_IO, "%s: interrupted, it is not there yet", o->out);
     return status;
 }
 
+static void building_close(struct building *b) {
+    contamination_free(b->contamination);
+    pool_free(b->pool);
+    doc_reader_close(b->reader);
+    tokenizer_free(b->tokenizer);
+    text_free(&b->settings);
+    json_free(b->unfinished);
+    mem_free(b->inputs);
+    mem_free(b->workplace);
+}
+
 fathom_status command_data_build(struct command *command) {
-    struct error *err = command->err;
     struct build_arguments o = {0};
     struct option_given given = {0};
+    struct building b = {0};
     int files = 0;
     bool is_done = false;
     fathom_status status = command_options(command, &table, &o, &given, &files, &is_done);
-    if (status != FATHOM_OK || is_done) goto out;
-    status = options_check_required(&table, &o, &given, err);
-    if (status == FATHOM_OK && files == 0)
-        status = error_set(err, FATHOM_USAGE, "data build needs files of text");
-    if (status == FATHOM_OK && !o.force && path_exists(o.out))
-        status = error_set(err, FATHOM_EXISTS, "%s exists already; --force replaces it", o.out);
-    if (status == FATHOM_OK) status = build(command, &o, files);
-out:
+    if (status == FATHOM_OK && !is_done) {
+        status = read_arguments(&b, command, &o, &given, files);
+        if (status == FATHOM_OK) status = run_building(&b, command, &o);
+    }
+    building_close(&b);
     options_free(&table, &o);
     return status;
 }

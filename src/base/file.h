@@ -33,6 +33,12 @@ fathom_status file_reader_get(struct file_reader *reader, void *to, size_t size,
                               struct error *err);
 void file_reader_close(struct file_reader *reader);
 
+/* Size in bytes and time of the last change in nanoseconds of a regular file, to tell whether it is
+ * still the same. FATHOM_UNSUPPORTED for what is no regular file. */
+struct path_stamp {
+    int64_t size, changed;
+};
+fathom_status path_stamp_of(struct path_stamp *stamp, const char *path, struct error *err);
 bool path_exists(const char *path);
 bool path_is_directory(const char *path);
 /* "dir/name" into a new string (mem_free). */

@@ -246,3 +246,13 @@ fathom_status directory_lock(int *lock, const char *path, struct error *err) {
 void directory_unlock(int lock) {
     if (lock >= 0) close(lock);
 }
+
+fathom_status path_stamp_of(struct path_stamp *stamp, const char *path, struct error *err) {
+    struct stat found;
+    if (stat(path, &found) != 0)
+        return error_set_errno(err, errno, "%s: cannot be looked at", path);
+    if (!S_ISREG(found.st_mode)) RAISE(FATHOM_UNSUPPORTED, "%s: not a regular file", path);
+    stamp->size = found.st_size;
+    stamp->changed = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
+    return FATHOM_OK;
+}

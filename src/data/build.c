@@ -1,12 +1,12 @@
 #include "data/build.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/build_record.h"
-#include "data/origins.h"
 #include "data/token_split.h"
 
 enum { BATCH_DOCUMENTS = 4096 };
@@ -53,15 +53,17 @@ struct builder {
     struct doc_reader *reader;
     struct pool *pool;
     struct shard_writer *writer;
-    struct origins_writer *origins[SHARD_SPLITS];
     struct build_record *record;
     struct clean_history *history;
     struct token_split *split;
     struct worker *workers;  /* [threads] */
     struct batch batches[2]; /* one is encoded while the next is read */
     struct batch *batch;     /* the former */
-    uint64_t read;           /* documents so far */
-    struct build_result *result;
+    uint64_t read;           /* documents so far, those of the next batch too */
+    struct build_progress progress;
+    size_t finished; /* training shards at the last checkpoint */
+    char *workplace; /* NULL: not resumable */
+    int lock;
 };
 
 bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t seed) {
@@ -210,13 +212,13 @@ static void count_item(struct build_result *r, const struct item *item) {
 
 static fathom_status write_item(struct builder *b, const struct item *item, struct error *err) {
     TRY(check_item(item, err));
-    count_item(b->result, item);
+    count_item(&b->progress.result, item);
     count_item(build_record_of(b->record, item->origin.file), item);
     if (item->judgement.verdict != VERDICT_KEPT)
         return build_record_drop(b->record, item->origin, &item->judgement,
                                  item->is_malformed ? b->batch->faults.data + item->fault : NULL,
                                  err);
-    origins_writer_add(b->origins[item->split], item->origin, item->form);
+    TRY(build_record_keep(b->record, item->split, item->origin, item->form, err));
     return shard_writer_append(b->writer, item->split, item->tokens.ids,
                                (int64_t)item->tokens.count, (int64_t)item->text_size, err);
 }
@@ -232,11 +234,25 @@ static fathom_status build_batch(struct builder *b, struct error *err) {
     }
     pool_run(b->pool, (int64_t)batch->count + 1, encode_item, b);
     for (size_t i = 0; i < batch->count; i++) TRY(write_item(b, &batch->items[i], err));
+    b->progress.read += batch->count;
+    if (batch->count > 0) b->progress.last = batch->items[batch->count - 1].origin;
     return FATHOM_OK;
 }
 
+/* A checkpoint ends the open shards, so it comes when they are nearly full: the places depend on
+ * the documents alone. */
+static fathom_status checkpoint(struct builder *b, struct error *err) {
+    const double full = (double)shard_writer_tokens_per_shard(b->writer);
+    const bool is_nearly_full = (double)shard_writer_open_tokens(b->writer) >= 0.9 * full;
+    if (!b->workplace || b->batch->is_last) return FATHOM_OK;
+    if (!is_nearly_full && shard_writer_finished(b->writer) == b->finished) return FATHOM_OK;
+    TRY(shard_writer_cut(b->writer, err));
+    b->finished = shard_writer_finished(b->writer);
+    return build_record_checkpoint(b->record, &b->progress, b->writer, b->options->settings, err);
+}
+
 static void show_progress(const struct builder *b, double begin) {
-    const struct build_result *r = b->result;
+    const struct build_result *r = &b->progress.result;
     char text[32], rate[32], tokens[32];
     double bytes = (double)(r->text_bytes[0] + r->text_bytes[1]);
     if (!b->options->log) return;
@@ -246,8 +262,8 @@ static void show_progress(const struct builder *b, double begin) {
 }
 
 static fathom_status check_result(const struct builder *b, struct error *err) {
-    int64_t train = b->result->documents[SHARD_TRAIN];
-    int64_t heldout = b->result->documents[SHARD_HELDOUT];
+    int64_t train = b->progress.result.documents[SHARD_TRAIN];
+    int64_t heldout = b->progress.result.documents[SHARD_HELDOUT];
     if (b->read == 0) RAISE(FATHOM_BAD_INPUT, "the input holds no text");
     if (train + heldout == 0)
         RAISE(FATHOM_BAD_INPUT, "the input holds no document to keep: all %" PRIu64 " were dropped",
@@ -271,8 +287,9 @@ static fathom_status build_all(struct builder *b, struct error *err) {
     for (bool is_last = false; !is_last; b->batch = &b->batches[b->batch == b->batches]) {
         if (b->batch->status != FATHOM_OK) RAISE(b->batch->status, "%s", b->batch->err.text);
         TRY(build_batch(b, err));
+        TRY(checkpoint(b, err));
         show_progress(b, begin);
-        if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped; nothing was written");
+        if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped");
         is_last = b->batch->is_last;
     }
     return check_result(b, err);
@@ -298,12 +315,21 @@ static fathom_status open_cleaning(struct builder *b, const struct tokenizer *to
                              : FATHOM_OK;
 }
 
+static fathom_status go_on(struct builder *b, const json_node *unfinished, struct error *err) {
+    struct build_progress *p = &b->progress;
+    TRY(build_record_restore(b->record, unfinished, p, b->writer, err));
+    b->read = p->read;
+    b->finished = shard_writer_finished(b->writer);
+    return doc_reader_skip(b->reader, p->last.file, (int64_t)p->last.line, err);
+}
+
 static fathom_status builder_open(struct builder *b, const char *directory,
                                   const struct tokenizer *tokenizer, struct error *err) {
     const struct shard_writer_options options = {
         .tokenizer = build_shard_tokenizer(tokenizer),
         .tokens_per_shard = b->options->tokens_per_shard,
         .replace = b->options->replace,
+        .workplace = b->workplace,
     };
     if (!(b->options->heldout_share >= 0 && b->options->heldout_share < 1))
         RAISE(FATHOM_USAGE, "a held-out share of %g: it must lie in [0, 1)",
@@ -315,10 +341,12 @@ static fathom_status builder_open(struct builder *b, const char *directory,
         TRY(MEM_NEW(&b->batches[i].items, BATCH_DOCUMENTS, "a batch of documents", err));
     TRY(open_cleaning(b, tokenizer, err));
     TRY(shard_writer_open(&b->writer, directory, &options, err));
-    const char *place = shard_writer_directory(b->writer);
-    for (int i = 0; i < SHARD_SPLITS; i++)
-        TRY(origins_writer_open(&b->origins[i], place, (enum shard_split)i, err));
-    return build_record_new(&b->record, place, b->reader, err);
+    const json_node *unfinished = b->options->unfinished;
+    TRY(build_record_new(&b->record, shard_writer_directory(b->writer), b->reader,
+                         json_integer(json_member(unfinished, "checkpoints")), err));
+    if (unfinished) TRY(go_on(b, unfinished, err));
+    if (!b->workplace) return FATHOM_OK;
+    return clean_history_log(b->history, build_record_seen(b->record), err);
 }
 
 static void batch_free(struct batch *batch) {
@@ -334,7 +362,6 @@ static void batch_free(struct batch *batch) {
 
 static void builder_close(struct builder *b) {
     build_record_free(b->record);
-    for (int i = 0; i < SHARD_SPLITS; i++) origins_writer_abort(b->origins[i]);
     shard_writer_abort(b->writer);
     for (int i = 0; b->workers && i < pool_threads(b->pool); i++) {
         encoder_free(b->workers[i].encoder);
@@ -349,26 +376,79 @@ static void builder_close(struct builder *b) {
 
 /* What stands beside the shards, and the shards. */
 static fathom_status commit(struct builder *b, struct error *err) {
-    for (int i = 0; i < SHARD_SPLITS; i++) {
-        struct origins_writer *origins = b->origins[i];
-        b->origins[i] = NULL;
-        TRY(origins_writer_commit(origins, err));
-    }
     TRY(build_record_commit(b->record, b->options->settings, err));
     struct shard_writer *writer = b->writer;
     b->writer = NULL;
     return shard_writer_commit(writer, err);
 }
 
+/* ---- the workplace ---- */
+
+fathom_status build_workplace(char **out, const char *directory, struct error *err) {
+    struct text text = {0};
+    size_t size = strlen(directory);
+    while (size > 1 && directory[size - 1] == '/') size--;
+    text_append(&text, directory, size);
+    text_append_string(&text, ".building");
+    fathom_status status = text_check(&text, err);
+    if (status == FATHOM_OK) status = string_copy(out, text.data, err);
+    text_free(&text);
+    return status;
+}
+
+/* Begins anew where an earlier building has left something. */
+static fathom_status empty_workplace(struct builder *b, struct error *err) {
+    directory_unlock(b->lock);
+    b->lock = -1;
+    TRY(path_remove(b->workplace, err));
+    TRY(path_make_directory(b->workplace, err));
+    return directory_lock(&b->lock, b->workplace, err);
+}
+
+static fathom_status open_workplace(struct builder *b, const char *directory, struct error *err) {
+    const bool is_there = path_exists(b->workplace);
+    if (!b->options->replace && path_exists(directory))
+        RAISE(FATHOM_EXISTS, "%s exists already", directory);
+    if (is_there && !b->options->unfinished && !b->options->replace)
+        RAISE(FATHOM_EXISTS,
+              "%s holds an unfinished building: --resume goes on with it, --force begins anew",
+              b->workplace);
+    TRY(path_make_directory(b->workplace, err));
+    TRY(directory_lock(&b->lock, b->workplace, err));
+    if (b->options->unfinished) return directory_remove_leftovers(b->workplace, err);
+    return is_there ? empty_workplace(b, err) : FATHOM_OK;
+}
+
+/* Whether what stands in the workplace is worth keeping after a failure. */
+static bool is_worth_keeping(const struct builder *b, fathom_status status) {
+    if (b->options->unfinished) return true;
+    return b->progress.checkpoints > 0 &&
+           (status == FATHOM_INTERRUPTED || status == FATHOM_IO || status == FATHOM_NO_MEMORY);
+}
+
+static fathom_status build(struct builder *b, const char *directory,
+                           const struct tokenizer *tokenizer, struct error *err) {
+    if (b->options->is_resumable) {
+        TRY(build_workplace(&b->workplace, directory, err));
+        TRY(open_workplace(b, directory, err));
+    }
+    fathom_status status = builder_open(b, directory, tokenizer, err);
+    if (status == FATHOM_OK) status = build_all(b, err);
+    if (status == FATHOM_OK) status = commit(b, err);
+    builder_close(b);
+    if (status != FATHOM_OK && b->workplace && !is_worth_keeping(b, status))
+        path_remove(b->workplace, NULL);
+    return status;
+}
+
 fathom_status build_shards(const char *directory, struct doc_reader *reader,
                            const struct tokenizer *tokenizer, struct pool *pool,
                            const struct build_options *options, struct build_result *result,
                            struct error *err) {
-    struct builder b = {.options = options, .reader = reader, .pool = pool, .result = result};
-    *result = (struct build_result){0};
-    fathom_status status = builder_open(&b, directory, tokenizer, err);
-    if (status == FATHOM_OK) status = build_all(&b, err);
-    if (status == FATHOM_OK) status = commit(&b, err);
-    builder_close(&b);
+    struct builder b = {.options = options, .reader = reader, .pool = pool, .lock = -1};
+    fathom_status status = build(&b, directory, tokenizer, err);
+    directory_unlock(b.lock);
+    mem_free(b.workplace);
+    *result = b.progress.result;
     return status;
 }

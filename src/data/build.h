@@ -28,7 +28,11 @@ struct build_options {
     const struct fim *fim; /* of documents for training; NULL: none */
     double split_rate;     /* data/token_split.h, of documents for training; 0: none */
     const char *settings;  /* a JSON object for build.json; NULL: {} */
-    struct log *log;       /* progress; NULL: none */
+    /* Checkpoints are kept in build_workplace(directory), for which all inputs must be regular
+     * files: a killed building can be gone on with. */
+    bool is_resumable;
+    const json_node *unfinished; /* build_unfinished's, to go on from; NULL: begin */
+    struct log *log;             /* progress; NULL: none */
 };
 /* Counts of all documents, or of an input's. */
 struct build_result {
@@ -41,8 +45,17 @@ struct build_result {
 /* Whether a document goes into the held-out split. */
 bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t seed);
 
+/* "DIRECTORY.building": where a dataset is built that can be gone on with (mem_free). */
+fathom_status build_workplace(char **out, const char *directory, struct error *err);
+/* What an unfinished building has recorded there, for json_free: among others "settings" and
+ * "inputs", a list of objects with "file". FATHOM_IO where there is none. */
+fathom_status build_unfinished(json_node **state, const char *workplace, struct error *err);
+
 /* FATHOM_BAD_INPUT when there is no document for training; FATHOM_INTERRUPTED on a signal. Whatever
- * fails, what stood at `directory` stands there still, and nothing else. */
+ * fails, what stood at `directory` stands there still. A resumable building that has a checkpoint
+ * leaves its workplace when it was interrupted or the machine failed it, any other leaves nothing.
+ * Another one begun at a workplace that is there is FATHOM_EXISTS, unless options->replace. What is
+ * gone on with ends with the bits of the undisturbed one, whatever the threads. */
 fathom_status build_shards(const char *directory, struct doc_reader *reader,
                            const struct tokenizer *tokenizer, struct pool *pool,
                            const struct build_options *options, struct build_result *result,

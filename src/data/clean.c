@@ -1,5 +1,7 @@
 #include "data/clean.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/seen.h"
@@ -94,6 +96,12 @@ struct clean_history {
     struct seen exact, bands;
     struct origin *origins; /* of the documents that the tables number */
     size_t count, capacity;
+    struct part_log *log; /* NULL: none */
+};
+
+/* A remembered document in the log, which one machine writes and reads; its bands follow. */
+struct remembered {
+    uint64_t line, file, hash, bands;
 };
 
 fathom_status clean_history_new(struct clean_history **out, const struct clean_options *options,
@@ -125,8 +133,8 @@ static fathom_status check_size(const struct clean_history *h, struct error *err
     return FATHOM_OK;
 }
 
-static fathom_status remember(struct clean_history *h, struct origin origin,
-                              const struct judgement *j, const uint64_t *bands, struct error *err) {
+static fathom_status remember(struct clean_history *h, struct origin origin, uint64_t hash,
+                              const uint64_t *bands, size_t band_count, struct error *err) {
     const uint32_t number = (uint32_t)h->count;
     if (h->count == h->capacity) {
         size_t capacity = h->capacity * 2 + 1024;
@@ -134,11 +142,42 @@ static fathom_status remember(struct clean_history *h, struct origin origin,
                      err));
         h->capacity = capacity;
     }
-    TRY(seen_add(&h->exact, j->hash, number, err));
-    for (int64_t i = 0; j->has_bands && i < h->options->minhash.bands; i++)
-        TRY(seen_add(&h->bands, bands[i], number, err));
+    TRY(seen_add(&h->exact, hash, number, err));
+    for (size_t i = 0; i < band_count; i++) TRY(seen_add(&h->bands, bands[i], number, err));
     h->origins[h->count++] = origin;
     return check_size(h, err);
+}
+
+static fathom_status recall(void *arg, const void *bytes, size_t size, struct error *err) {
+    struct clean_history *h = arg;
+    const unsigned char *at = bytes, *end = at + size;
+    while (at < end) {
+        struct remembered r;
+        uint64_t bands[MINHASH_MOST_BINS];
+        if ((size_t)(end - at) < sizeof r)
+            RAISE(FATHOM_BAD_INPUT, "the list of what was seen ends within a document");
+        memcpy(&r, at, sizeof r);
+        at += sizeof r;
+        if (r.bands > MINHASH_MOST_BINS || (size_t)(end - at) < r.bands * sizeof *bands)
+            RAISE(FATHOM_BAD_INPUT, "the list of what was seen ends within a document");
+        memcpy(bands, at, r.bands * sizeof *bands);
+        at += r.bands * sizeof *bands;
+        TRY(remember(h, (struct origin){r.line, (uint32_t)r.file}, r.hash, bands, r.bands, err));
+    }
+    return FATHOM_OK;
+}
+
+fathom_status clean_history_log(struct clean_history *h, struct part_log *log, struct error *err) {
+    h->log = log;
+    return part_log_read(log, recall, h, err);
+}
+
+static fathom_status log_remembered(struct clean_history *h, struct origin origin, uint64_t hash,
+                                    const uint64_t *bands, size_t band_count, struct error *err) {
+    const struct remembered r = {origin.line, origin.file, hash, band_count};
+    if (!h->log) return FATHOM_OK;
+    TRY(part_log_put(h->log, &r, sizeof r, err));
+    return part_log_put(h->log, bands, band_count * sizeof *bands, err);
 }
 
 fathom_status clean_decide(struct clean_history *h, struct origin origin, struct judgement *j,
@@ -149,7 +188,11 @@ fathom_status clean_decide(struct clean_history *h, struct origin origin, struct
     for (int64_t i = 0; j->verdict == VERDICT_KEPT && j->has_bands && i < h->options->minhash.bands;
          i++)
         if (seen_find(&h->bands, bands[i], &number)) j->verdict = VERDICT_NEAR_DUPLICATE;
-    if (j->verdict == VERDICT_KEPT) return remember(h, origin, j, bands, err);
-    j->first = h->origins[number];
-    return FATHOM_OK;
+    if (j->verdict != VERDICT_KEPT) {
+        j->first = h->origins[number];
+        return FATHOM_OK;
+    }
+    const size_t band_count = j->has_bands ? (size_t)h->options->minhash.bands : 0;
+    TRY(log_remembered(h, origin, j->hash, bands, band_count, err));
+    return remember(h, origin, j->hash, bands, band_count, err);
 }

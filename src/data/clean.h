@@ -10,6 +10,7 @@
 #include "data/contamination.h"
 #include "data/measures.h"
 #include "data/minhash.h"
+#include "data/part_log.h"
 #include "data/reader.h"
 
 enum utf8_policy { UTF8_KEEP, UTF8_REPLACE, UTF8_DROP };
@@ -70,6 +71,10 @@ struct clean_history;
 fathom_status clean_history_new(struct clean_history **out, const struct clean_options *options,
                                 struct error *err);
 void clean_history_free(struct clean_history *history); /* accepts NULL */
+/* From now on what is remembered goes into the log too, which stays the caller's; all that is there
+ * is remembered first. */
+fathom_status clean_history_log(struct clean_history *history, struct part_log *log,
+                                struct error *err);
 /* For a document that clean_examine kept; one that stays is remembered. FATHOM_UNSUPPORTED when the
  * tables have grown beyond what they may take. */
 fathom_status clean_decide(struct clean_history *history, struct origin origin,

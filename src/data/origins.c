@@ -36,57 +36,57 @@ static void make_header(unsigned char header[HEADER_SIZE], uint64_t records, uin
 
 /* ---- writing ---- */
 
-struct origins_writer {
-    struct file_writer *out;
-    struct checksum *checksum;
-    uint64_t records;
-};
-
-fathom_status origins_writer_open(struct origins_writer **out, const char *directory,
-                                  enum shard_split split, struct error *err) {
-    struct origins_writer *w = NULL;
-    const unsigned char empty[HEADER_SIZE] = {0};
-    char *path = NULL;
-    *out = NULL;
-    TRY(MEM_NEW(&w, 1, "the documents' origins", err));
-    fathom_status status = path_of(&path, directory, split, err);
-    if (status == FATHOM_OK) status = checksum_new(&w->checksum, err);
-    if (status == FATHOM_OK) status = file_writer_open(&w->out, path, err);
-    mem_free(path);
-    if (status != FATHOM_OK) {
-        origins_writer_abort(w);
-        return status;
-    }
-    file_writer_put(w->out, empty, sizeof empty);
-    *out = w;
-    return FATHOM_OK;
+const char *origins_log_name(enum shard_split split) {
+    return split == SHARD_TRAIN ? "train-origins" : "heldout-origins";
 }
 
-void origins_writer_add(struct origins_writer *w, struct origin origin, enum document_form form) {
+fathom_status origins_put(struct part_log *log, struct origin origin, enum document_form form,
+                          struct error *err) {
     unsigned char record[RECORD_SIZE];
     put_u64(record, origin.line);
     put_u64(record + 8, origin.file | (uint64_t)form << 32);
-    checksum_add(w->checksum, record, sizeof record);
-    file_writer_put(w->out, record, sizeof record);
-    w->records++;
+    return part_log_put(log, record, sizeof record, err);
 }
 
-fathom_status origins_writer_commit(struct origins_writer *w, struct error *err) {
-    unsigned char header[HEADER_SIZE];
-    make_header(header, w->records, checksum_value(w->checksum));
-    file_writer_put_at(w->out, 0, header, sizeof header);
-    struct file_writer *out = w->out;
-    w->out = NULL;
-    fathom_status status = file_writer_commit(out, err);
-    origins_writer_abort(w);
+/* The file while it is put together. */
+struct origins_file {
+    struct file_writer *out;
+    struct checksum *checksum;
+};
+
+static fathom_status add_part(void *arg, const void *bytes, size_t size, struct error *err) {
+    const struct origins_file *f = arg;
+    (void)err;
+    checksum_add(f->checksum, bytes, size);
+    file_writer_put(f->out, bytes, size);
+    return FATHOM_OK;
+}
+
+static fathom_status write_all(struct origins_file *f, const struct part_log *log, const char *path,
+                               struct error *err) {
+    unsigned char header[HEADER_SIZE] = {0};
+    TRY(checksum_new(&f->checksum, err));
+    TRY(file_writer_open(&f->out, path, err));
+    file_writer_put(f->out, header, sizeof header);
+    TRY(part_log_read(log, add_part, f, err));
+    make_header(header, (file_writer_size(f->out) - HEADER_SIZE) / RECORD_SIZE,
+                checksum_value(f->checksum));
+    file_writer_put_at(f->out, 0, header, sizeof header);
+    struct file_writer *out = f->out;
+    f->out = NULL;
+    return file_writer_commit(out, err);
+}
+
+fathom_status origins_write(const struct part_log *log, const char *directory,
+                            enum shard_split split, struct error *err) {
+    struct origins_file f = {0};
+    char *path = NULL;
+    TRY(path_of(&path, directory, split, err));
+    fathom_status status = write_all(&f, log, path, err);
+    file_writer_abort(f.out);
+    checksum_free(f.checksum);
+    mem_free(path);
     return status;
-}
-
-void origins_writer_abort(struct origins_writer *w) {
-    if (!w) return;
-    file_writer_abort(w->out);
-    checksum_free(w->checksum);
-    mem_free(w);
 }
 
 /* ---- reading ---- */

@@ -10,15 +10,13 @@
 #include "data/fim.h"
 #include "format/shard.h"
 
-struct origins_writer;
-fathom_status origins_writer_open(struct origins_writer **out, const char *directory,
-                                  enum shard_split split, struct error *err);
-/* Failures show at commit. */
-void origins_writer_add(struct origins_writer *writer, struct origin origin,
-                        enum document_form form);
-/* Finishes and frees the writer, whatever happens. */
-fathom_status origins_writer_commit(struct origins_writer *writer, struct error *err);
-void origins_writer_abort(struct origins_writer *writer); /* accepts NULL */
+/* Puts a record into a split's log, origins_log_name(split). */
+const char *origins_log_name(enum shard_split split);
+fathom_status origins_put(struct part_log *log, struct origin origin, enum document_form form,
+                          struct error *err);
+/* Makes the file of what the log holds. */
+fathom_status origins_write(const struct part_log *log, const char *directory,
+                            enum shard_split split, struct error *err);
 
 struct origins;
 /* FATHOM_BAD_INPUT when it is damaged, or has not the `documents` of the split. *out is NULL where

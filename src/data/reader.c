@@ -295,3 +295,18 @@ fathom_status doc_reader_next(struct doc_reader *reader, struct document *docume
     }
     return FATHOM_OK;
 }
+
+fathom_status doc_reader_skip(struct doc_reader *reader, size_t file, int64_t line,
+                              struct error *err) {
+    bool has_line = true;
+    reader->next_path = line > 0 ? file : file + 1;
+    if (line <= 0) return FATHOM_OK;
+    TRY(open_next(reader, err));
+    while (reader->is_jsonl && reader->line < line && has_line) {
+        text_clear(&reader->pending);
+        TRY(read_line(reader, &has_line, err));
+    }
+    if (reader->line != line)
+        RAISE(FATHOM_BAD_INPUT, "%s: has no line %" PRId64, byte_source_name(reader->source), line);
+    return FATHOM_OK;
+}

@@ -46,6 +46,10 @@ void doc_reader_replace_invalid(struct doc_reader *reader);
  * it; the field does not matter. */
 void doc_reader_take_all_strings(struct doc_reader *reader);
 
+/* Passes over everything up to and with the document that came from this line of this file (0: the
+ * whole file). Before the first document. FATHOM_BAD_INPUT where there is no such line. */
+fathom_status doc_reader_skip(struct doc_reader *reader, size_t file, int64_t line,
+                              struct error *err);
 size_t doc_reader_files(const struct doc_reader *reader);
 const char *doc_reader_path(const struct doc_reader *reader, size_t file); /* borrowed */
 

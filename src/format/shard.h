@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "base/json.h"
 
 enum shard_split { SHARD_TRAIN, SHARD_HELDOUT, SHARD_SPLITS };
 const char *shard_split_name(enum shard_split split); /* "train", "heldout" */
@@ -70,12 +70,14 @@ fathom_status shard_set_sample(const struct shard_set *set, int64_t i, int64_t T
  * the first bad shard. */
 fathom_status shard_set_verify(const struct shard_set *set, struct error *err);
 
-/* Writing. The dataset is built beside its place and moved there by commit. */
+/* Writing. The dataset is built beside its place and moved there by commit: in a temporary
+ * directory, or in one of the caller's, which survives the writer and can be gone on with. */
 struct shard_writer;
 struct shard_writer_options {
     struct shard_tokenizer tokenizer;
     int64_t tokens_per_shard; /* 0: 100 million. A longer document gets a shard of its own */
     bool replace;             /* an existing dataset gives way at commit, else FATHOM_EXISTS */
+    const char *workplace;    /* the caller's directory, which exists; NULL: a temporary one */
 };
 fathom_status shard_writer_open(struct shard_writer **out, const char *directory,
                                 const struct shard_writer_options *options, struct error *err);
@@ -83,6 +85,17 @@ fathom_status shard_writer_open(struct shard_writer **out, const char *directory
 fathom_status shard_writer_append(struct shard_writer *writer, enum shard_split split,
                                   const int32_t *tokens, int64_t count, int64_t text_bytes,
                                   struct error *err);
+/* Tokens of the training shard that is open, and how many are finished: when it pays to cut. */
+int64_t shard_writer_open_tokens(const struct shard_writer *writer);
+size_t shard_writer_finished(const struct shard_writer *writer);
+int64_t shard_writer_tokens_per_shard(const struct shard_writer *writer);
+/* Finishes the open shards of both splits, so that shard_writer_describe has all so far. */
+fathom_status shard_writer_cut(struct shard_writer *writer, struct error *err);
+/* Appends what is finished, as JSON; and goes on from there in another process. A description that
+ * does not fit the tokenizer is FATHOM_BAD_INPUT; `what` names it. */
+void shard_writer_describe(const struct shard_writer *writer, struct text *out);
+fathom_status shard_writer_restore(struct shard_writer *writer, const json_node *description,
+                                   const char *what, struct error *err);
 /* Where other files of the dataset (statistics) may be written before commit. */
 const char *shard_writer_directory(const struct shard_writer *writer);
 /* Finishes and frees the writer, whatever happens. */

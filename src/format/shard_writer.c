@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
@@ -26,7 +27,7 @@ struct growing {
 struct shard_writer {
     struct shard_writer_options options;
     char *path;      /* the final place */
-    char *temporary; /* directory_begin's */
+    char *temporary; /* directory_begin's, or a copy of options.workplace */
     struct growing splits[SHARD_SPLITS];
 };
 
@@ -52,7 +53,9 @@ fathom_status shard_writer_open(struct shard_writer **out, const char *directory
     fathom_status status = string_copy(&writer->path, directory, err);
     for (int i = 0; i < SHARD_SPLITS && status == FATHOM_OK; i++)
         status = checksum_new(&writer->splits[i].checksum, err);
-    if (status == FATHOM_OK)
+    if (status == FATHOM_OK && options->workplace)
+        status = string_copy(&writer->temporary, options->workplace, err);
+    else if (status == FATHOM_OK)
         status = directory_begin(&writer->temporary, directory, options->replace, err);
     if (status == FATHOM_OK)
         *out = writer;
@@ -105,6 +108,22 @@ static fathom_status start_shard(struct shard_writer *writer, enum shard_split w
     return FATHOM_OK;
 }
 
+/* Adds a finished shard to what is known of the split. */
+static void record_shard(struct growing *split, enum shard_split which,
+                         const struct shard_header *header) {
+    char name[40];
+    shard_name(name, which, split->shards);
+    text_printf(&split->records,
+                "%s\n        {\"file\": \"%s\", \"tokens\": %" PRIu64 ", \"documents\": %" PRIu64
+                ", \"text_bytes\": %" PRIu64 ", \"hash\": \"%016" PRIx64 "\"}",
+                split->shards ? "," : "", name, header->tokens, header->documents,
+                header->text_bytes, header->payload_hash);
+    split->shards++;
+    split->tokens += header->tokens;
+    split->documents += header->documents;
+    split->text_bytes += header->text_bytes;
+}
+
 /* Writes index and header of the open shard, if any, and adds it to the split's record. */
 static fathom_status finish_shard(struct shard_writer *writer, enum shard_split which,
                                   struct error *err) {
@@ -121,17 +140,7 @@ static fathom_status finish_shard(struct shard_writer *writer, enum shard_split 
     struct file_writer *out = split->out;
     split->out = NULL;
     TRY(file_writer_commit(out, err));
-    char name[40];
-    shard_name(name, which, split->shards);
-    text_printf(&split->records,
-                "%s\n        {\"file\": \"%s\", \"tokens\": %" PRIu64 ", \"documents\": %" PRIu64
-                ", \"text_bytes\": %" PRIu64 ", \"hash\": \"%016" PRIx64 "\"}",
-                split->shards ? "," : "", name, header->tokens, header->documents,
-                header->text_bytes, header->payload_hash);
-    split->shards++;
-    split->tokens += header->tokens;
-    split->documents += header->documents;
-    split->text_bytes += header->text_bytes;
+    record_shard(split, which, header);
     return FATHOM_OK;
 }
 
@@ -178,7 +187,7 @@ fathom_status shard_writer_append(struct shard_writer *writer, enum shard_split 
     return FATHOM_OK;
 }
 
-static void write_meta(const struct shard_writer *writer, struct text *meta) {
+void shard_writer_describe(const struct shard_writer *writer, struct text *meta) {
     const struct shard_tokenizer *tokenizer = &writer->options.tokenizer;
     text_printf(meta, "{\n  \"format\": \"fathom tokens\",\n  \"version\": %d,\n", SHARD_VERSION);
     text_printf(meta,
@@ -204,12 +213,70 @@ static void write_meta(const struct shard_writer *writer, struct text *meta) {
     text_append_string(meta, "\n  }\n}\n");
 }
 
+int64_t shard_writer_open_tokens(const struct shard_writer *writer) {
+    const struct growing *split = &writer->splits[SHARD_TRAIN];
+    return split->out ? (int64_t)split->header.tokens : 0;
+}
+int64_t shard_writer_tokens_per_shard(const struct shard_writer *writer) {
+    return writer->options.tokens_per_shard;
+}
+size_t shard_writer_finished(const struct shard_writer *writer) {
+    return writer->splits[SHARD_TRAIN].shards;
+}
+
+fathom_status shard_writer_cut(struct shard_writer *writer, struct error *err) {
+    for (int i = 0; i < SHARD_SPLITS; i++) TRY(finish_shard(writer, (enum shard_split)i, err));
+    return FATHOM_OK;
+}
+
+static fathom_status restore_shard(struct growing *split, enum shard_split which,
+                                   const json_node *record, const char *what, struct error *err) {
+    struct shard_header header = {0};
+    int64_t tokens = 0, documents = 0, text_bytes = 0;
+    const char *hash = NULL;
+    char *end = NULL;
+    TRY(json_need_i64(record, "tokens", &tokens, what, err));
+    TRY(json_need_i64(record, "documents", &documents, what, err));
+    TRY(json_need_i64(record, "text_bytes", &text_bytes, what, err));
+    TRY(json_need_string(record, "hash", &hash, what, err));
+    header.tokens = (uint64_t)tokens;
+    header.documents = (uint64_t)documents;
+    header.text_bytes = (uint64_t)text_bytes;
+    header.payload_hash = strtoull(hash, &end, 16);
+    if (tokens < 0 || documents < 0 || text_bytes < 0 || *end || end == hash)
+        RAISE(FATHOM_BAD_INPUT, "%s: a shard of it is not understood", what);
+    record_shard(split, which, &header);
+    return text_check(&split->records, err);
+}
+
+fathom_status shard_writer_restore(struct shard_writer *writer, const json_node *description,
+                                   const char *what, struct error *err) {
+    const json_node *tokenizer = json_member(description, "tokenizer");
+    const struct shard_tokenizer *t = &writer->options.tokenizer;
+    const char *hash = NULL;
+    char own[20];
+    TRY(json_need_string(tokenizer, "hash", &hash, what, err));
+    snprintf(own, sizeof own, "%016" PRIx64, t->hash);
+    if (strcmp(hash, own) != 0 || json_integer(json_member(tokenizer, "eos")) != t->eos)
+        RAISE(FATHOM_BAD_INPUT, "%s: begun with another tokenizer (hash %s, now %s)", what, hash,
+              own);
+    for (int i = 0; i < SHARD_SPLITS; i++) {
+        const enum shard_split which = (enum shard_split)i;
+        const json_node *splits = json_member(description, "splits");
+        const json_node *records =
+            json_member(json_member(splits, shard_split_name(which)), "shards");
+        for (size_t k = 0; k < json_count(records); k++)
+            TRY(restore_shard(&writer->splits[i], which, json_element(records, k), what, err));
+    }
+    return FATHOM_OK;
+}
+
 static fathom_status finish_meta(struct shard_writer *writer, struct error *err) {
     struct text meta = {0};
     char *path = NULL;
     struct file_writer *out = NULL;
     for (int i = 0; i < SHARD_SPLITS; i++) TRY(text_check(&writer->splits[i].records, err));
-    write_meta(writer, &meta);
+    shard_writer_describe(writer, &meta);
     fathom_status status = text_check(&meta, err);
     if (status == FATHOM_OK) status = path_join(&path, writer->temporary, "meta.json", err);
     if (status == FATHOM_OK) status = file_writer_open(&out, path, err);
@@ -223,9 +290,7 @@ static fathom_status finish_meta(struct shard_writer *writer, struct error *err)
 }
 
 fathom_status shard_writer_commit(struct shard_writer *writer, struct error *err) {
-    fathom_status status = FATHOM_OK;
-    for (int i = 0; i < SHARD_SPLITS && status == FATHOM_OK; i++)
-        status = finish_shard(writer, (enum shard_split)i, err);
+    fathom_status status = shard_writer_cut(writer, err);
     if (status == FATHOM_OK) status = finish_meta(writer, err);
     if (status == FATHOM_OK) {
         char *temporary = writer->temporary;
@@ -245,7 +310,10 @@ void shard_writer_abort(struct shard_writer *writer) {
         mem_free(split->index);
         text_free(&split->records);
     }
-    directory_abort(writer->temporary);
+    if (writer->options.workplace)
+        mem_free(writer->temporary);
+    else
+        directory_abort(writer->temporary);
     mem_free(writer->path);
     mem_free(writer);
 }

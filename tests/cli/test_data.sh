@@ -64,6 +64,55 @@ works "a document" data show clean --document 0 --tokenizer tok
 check "its origin is said beside it" says "$err" '^document 0: from corpus.jsonl, line 1$'
 refuses "a token beyond the split" 2 'token 99999999: the split has' data show clean --token 99999999
 refuses "a sample without a tokenizer" 2 'needs --tokenizer' data show clean --sample 1
+
+# ---- going on ----
+# Small documents: batches have 4,096 of them at most, and there are checkpoints between them.
+needs "many documents" data synth --mix "sums=1 compare=1" --words builtin --bytes 5M --out many.jsonl
+head -n 9000 many.jsonl >first.jsonl
+tail -n +9001 many.jsonl | gzip >second.jsonl.gz
+options=(--tokenizer tok --dedup near --fim both --split-tokens 0.1 --malformed skip --shard-tokens 60K)
+needs "the undisturbed building" data build "${options[@]}" --out whole-many first.jsonl bad.jsonl second.jsonl.gz
+check "nothing of its workplace stays" test ! -e whole-many.building
+kills=$((${FATHOM_TEST_KILLS:-10} / 2))
+resumed=0
+for ((i = 0; i < kills; i++)); do
+    rm -rf cut-many cut-many.building
+    "$FATHOM" data build "${options[@]}" --out cut-many first.jsonl bad.jsonl second.jsonl.gz >"$out" 2>"$err" &
+    child=$!
+    # Somewhere between the first checkpoint and the end.
+    wait_for test -e cut-many.building/state.json -o -e cut-many
+    sleep "0.0$((i * 7 % 100 / 10))$((i * 7 % 10))"
+    kill -KILL "$child" 2>/dev/null
+    wait "$child" 2>/dev/null
+    [ -e cut-many ] && continue # it was done before
+    resumed=$((resumed + 1))
+    if [ $((i % 3)) -eq 0 ]; then
+        refuses "another building where one is unfinished" 1 '--resume goes on with it' \
+            data build "${options[@]}" --out cut-many first.jsonl
+        refuses "other options" 2 'resuming would change the run: dedup' \
+            data build --resume --dedup none --out cut-many
+        refuses "files with --resume" 2 'takes no files' data build --resume --out cut-many first.jsonl
+    fi
+    works "going on" data build --resume --threads $((i % 3)) --out cut-many
+    check "it ends with the same bits" diff -r whole-many cut-many
+    check "its workplace is gone" test ! -e cut-many.building
+done
+check "some were killed in the middle" test "$resumed" -ge $((kills / 2))
+start data build "${options[@]}" --threads 1 --out stopped first.jsonl bad.jsonl second.jsonl.gz
+wait_for test -e stopped.building/state.json -o -e stopped
+interrupt
+if [ ! -e stopped ]; then
+    check "an interrupted building exits 1" test "$status" -eq 1
+    check "it says how to go on" says "$err" '^stopped.building has what is done; go on with: fathom data build --resume --out stopped$'
+    touch first.jsonl
+    refuses "inputs that changed" 1 'first.jsonl: changed since the building began' data build --resume --out stopped
+    sed -i 's/"version": 1/"version": 9/' stopped.building/state.json
+    refuses "a state of another version" 1 'version 9 of the format is not known' data build --resume --out stopped
+    works "beginning anew" data build "${options[@]}" --force --out stopped first.jsonl bad.jsonl second.jsonl.gz
+    check "it is the same" diff -r whole-many stopped
+fi
+refuses "nothing to go on with" 1 'nothing to go on with' data build --resume --out never
+
 rm clean/*-origins.bin clean/build.json
 works "a dataset from before origins" data show clean --token 5
 check "it says that it has none" says "$out" 'its origin is not recorded$'

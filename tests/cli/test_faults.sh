@@ -94,6 +94,30 @@ sweep "data build --force" makes shards other \
     data build --tokenizer tok --heldout 0.05 --force --out made.jsonl corpus.jsonl
 sweep "init" makes init "" init --config nano --tokenizer tok --out made.jsonl
 
+# ---- a building with checkpoints ----
+needs "small documents" data synth --mix sums=1 --words builtin --bytes 2M --out many.jsonl
+building=(--tokenizer tok --dedup near --heldout 0.05 --shard-tokens 60K)
+needs "data build without a fault" data build "${building[@]}" --out whole-many many.jsonl
+builds() { # KIND N
+    rm -rf made made.building
+    run_with "$1" "$2" data build "${building[@]}" --out made many.jsonl
+    ends_well || echo "exit status $status, $(wc -l <"$err") lines: $(tail -n 3 "$err")"
+    [ "$1" != short ] || [ "$status" -eq 0 ] || echo "a short write is no failure"
+    if [ "$status" -ne 0 ]; then
+        [ ! -e made ] || diff -rq whole-many made
+        rm -rf made
+        if [ -e made.building/state.json ]; then
+            run data build --resume --out made </dev/null
+        else
+            run data build "${building[@]}" --force --out made many.jsonl </dev/null
+        fi
+        [ "$status" -eq 0 ] || echo "going on: $(tail -n 1 "$err")"
+    fi
+    diff -rq whole-many made
+    [ ! -e made.building ] || echo "left: made.building"
+}
+sweep "data build with checkpoints" builds
+
 # ---- a run ----
 options=(--model init --data shards --sequence-length 16 --batch 2 --micro-batch 2 --steps 6
     --warmup 1 --ema 0.5 --heldout-every 3 --heldout-sequences 2 --save-every 2 --keep 1 --threads 1)
