@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "data/build.h"
@@ -474,6 +476,66 @@ static void damaged_origins_are_noticed(void) {
     tokenizer_free(tokenizer);
 }
 
+/* ---- going on ---- */
+
+/* A building that its checkpoints outlive. */
+static fathom_status build_resumable(const char *path, const struct tokenizer *tokenizer,
+                                     int threads, const json_node *unfinished) {
+    struct build_options options = {.heldout_share = 0.1,
+                                    .tokens_per_shard = 3000,
+                                    .clean = {.dedup = DEDUP_EXACT},
+                                    .is_resumable = true,
+                                    .unfinished = unfinished};
+    struct build_result result;
+    return build(test_path("data"), path, tokenizer, threads, &options, &result);
+}
+
+/* 12,000 small documents, three batches: a signal after the first leaves a checkpoint, and what is
+ * gone on with counts all of them. tests/cli/test_data.sh compares the bits. */
+static void a_building_goes_on_from_its_checkpoint(void) {
+    enum { MANY = 12000 };
+    struct text file = {0};
+    for (int i = 0; i < MANY; i++)
+        text_printf(&file, "{\"text\": \"%d and some words\"}\n", i % 9000);
+    const char *path = store("many.jsonl", file.data, file.size);
+    struct tokenizer *tokenizer = train_tokenizer(corpus(), 400);
+    json_node *state = NULL;
+    char *place = NULL;
+    CHECK_OK(build_workplace(&place, test_path("data//"), &err), &err);
+    CHECK_STR(place, test_path("data.building"));
+    CHECK_STATUS(build_unfinished(&state, place, &err), FATHOM_IO);
+    /* The signal's flag stays: another process is interrupted. */
+    const pid_t child = fork();
+    if (child == 0) {
+        interrupt_install();
+        raise(SIGINT);
+        _exit(build_resumable(path, tokenizer, 2, NULL) == FATHOM_INTERRUPTED ? 0 : 1);
+    }
+    int ended = -1;
+    CHECK_EQ(waitpid(child, &ended, 0), child);
+    CHECK_EQ(ended, 0);
+    CHECK(!path_exists(test_path("data")));
+    CHECK_STATUS(build_resumable(path, tokenizer, 2, NULL), FATHOM_EXISTS);
+    CHECK_HAS(err.text, "--resume goes on with it");
+    CHECK_OK(build_unfinished(&state, place, &err), &err);
+    CHECK_EQ(json_integer(json_member(state, "read")), 4096);
+    CHECK_OK(build_resumable(path, tokenizer, 1, state), &err);
+    CHECK(!path_exists(place));
+    struct shard_set *set;
+    int64_t documents = 0;
+    for (int s = 0; s < SHARD_SPLITS; s++) {
+        CHECK_OK(shard_set_open(&set, test_path("data"), (enum shard_split)s, &err), &err);
+        CHECK_OK(shard_set_verify(set, &err), &err);
+        documents += shard_set_documents(set);
+        shard_set_close(set);
+    }
+    CHECK_EQ(documents, 9000);
+    json_free(state);
+    mem_free(place);
+    text_free(&file);
+    tokenizer_free(tokenizer);
+}
+
 static const struct test tests[] = {
     TEST(shards_are_the_same_for_any_number_of_threads),
     TEST(documents_come_back_from_their_split),
@@ -488,5 +550,6 @@ static const struct test tests[] = {
     TEST(what_was_dropped_is_listed),
     TEST(documents_know_where_they_came_from),
     TEST(damaged_origins_are_noticed),
+    TEST(a_building_goes_on_from_its_checkpoint),
 };
 HARNESS_MAIN(tests)

@@ -170,6 +170,38 @@ static void bad_lines_can_be_passed_over(void) {
     doc_reader_close(reader);
 }
 
+static void reading_goes_on_behind_a_line(void) {
+    const char *paths[] = {
+        store_text("a.jsonl", "{\"text\": \"a1\"}\n\nnot JSON\n{\"text\": \"a4\"}\n"),
+        store_text("b.txt", "b"), store_text("c.jsonl", "{\"text\": \"c1\"}\n")};
+    static const struct {
+        size_t file;
+        int64_t line;
+        const char *next;
+    } cases[] = {{0, 1, NULL}, {0, 3, "a4"}, {0, 4, "b"}, {1, 0, "c1"}, {2, 1, ""}, {2, 0, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct doc_reader *reader;
+        struct document document;
+        bool is_end;
+        harness_context("case %zu", i);
+        CHECK_OK(doc_reader_open(&reader, paths, 3, NULL, &err), &err);
+        CHECK_OK(doc_reader_skip(reader, cases[i].file, cases[i].line, &err), &err);
+        fathom_status status = doc_reader_next(reader, &document, &is_end, &err);
+        CHECK_EQ(status == FATHOM_OK, cases[i].next != NULL); /* the bad line comes next */
+        if (cases[i].next) {
+            CHECK_EQ(is_end, !*cases[i].next);
+            CHECK_EQ(document.size, strlen(cases[i].next));
+            CHECK(memcmp(document.bytes ? document.bytes : "", cases[i].next, document.size) == 0);
+        }
+        doc_reader_close(reader);
+    }
+    struct doc_reader *reader;
+    CHECK_OK(doc_reader_open(&reader, paths, 3, NULL, &err), &err);
+    CHECK_STATUS(doc_reader_skip(reader, 0, 9, &err), FATHOM_BAD_INPUT);
+    CHECK_HAS(err.text, "has no line 9");
+    doc_reader_close(reader);
+}
+
 static void all_strings_of_an_object_are_taken(void) {
     static const char expected[] = "q\0a\0b\0";
     struct doc_reader *reader;
@@ -377,6 +409,7 @@ static const struct test tests[] = {
     TEST(standard_input_tells_jsonl_by_its_first_byte),
     TEST(bad_lines_are_named),
     TEST(bad_lines_can_be_passed_over),
+    TEST(reading_goes_on_behind_a_line),
     TEST(all_strings_of_an_object_are_taken),
     TEST(a_file_that_changes_is_an_error),
     TEST(missing_files_and_directories_are_errors),
