@@ -5,7 +5,7 @@ completion=$(dirname "$(realpath "$0")")/../../programs/completion.bash
 . "$(dirname "$0")/lib.bash"
 
 # ---- help ----
-for command in "tokenizer train" "tokenizer encode" "tokenizer decode" report watch "data synth" "data build" \
+for command in "tokenizer train" "tokenizer encode" "tokenizer decode" "tokenizer show" "tokenizer compare" report watch "data synth" "data build" \
     "data show" init pretrain extend report generate logits eval inspect "bench machine" "bench ops" \
     "bench text" "bench train" tokenizer data bench; do
     # The words of a command are arguments of their own.
