@@ -18,7 +18,7 @@ static uint64_t mix(uint64_t x) { /* splitmix64's */
     return x ^ (x >> 31);
 }
 
-enum { EMPTY = UINT32_MAX };
+#define EMPTY UINT32_MAX
 
 /* The bin that `bin`, which is empty, takes its value from: the same for all texts in which that
  * one is not empty and the ones tried before are. */
