@@ -1,9 +1,9 @@
 /* fathom bench ops: operations on the shapes of real steps, each beside the multiply-add peak
  * measured between its runs */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "device_options.h"
@@ -264,16 +264,6 @@ static fathom_status prepare_attention(struct bench_work *w, struct error *err) 
     return FATHOM_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int64_t count) {
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    return values[count / 2];
-}
-
 /* Small operations are repeated so that a run takes milliseconds. */
 static int64_t repeats_for(const struct bench_case *c) {
     int64_t repeats = (int64_t)(5e8 / flops_of(c));
@@ -302,8 +292,8 @@ static fathom_status time_case(struct bench_work *w, int64_t runs, struct error 
 }
 
 static void print_case(struct bench_work *w, const struct ops_options *o, FILE *out) {
-    double rate = flops_of(w->c) / median(w->seconds, o->runs);
-    double peak = median(w->peaks, o->runs), share = peak > 0 ? rate / peak : 0;
+    double rate = flops_of(w->c) / median_of(w->seconds, (size_t)o->runs);
+    double peak = median_of(w->peaks, (size_t)o->runs), share = peak > 0 ? rate / peak : 0;
     if (o->json)
         fprintf(out,
                 "{\"op\": \"%s\", \"precision\": \"%s\", \"isa\": \"%s\", \"gflops\": %.2f, "

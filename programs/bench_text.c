@@ -1,9 +1,9 @@
 /* fathom bench text: encoding and decoding of real texts, on one thread and on all */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/median.h"
 #include "base/memory.h"
 #include "data/reader.h"
 #include "device_options.h"
@@ -155,15 +155,6 @@ static fathom_status decode_all(struct text_bench *b, double *seconds, struct er
     return FATHOM_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-static double median(double *values, int64_t count) {
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    return values[count / 2];
-}
-
 /* In turn, so that all see the same machine. */
 static fathom_status time_text(struct text_bench *b, struct error *err) {
     double one[RUNS_MOST], all[RUNS_MOST], decode[RUNS_MOST];
@@ -176,9 +167,9 @@ static fathom_status time_text(struct text_bench *b, struct error *err) {
         TRY(decode_all(b, &decode[i], err));
         if (interrupt_requested()) RAISE(FATHOM_INTERRUPTED, "stopped");
     }
-    b->one = median(one, runs);
-    b->all = median(all, runs);
-    b->decode = median(decode, runs);
+    b->one = median_of(one, (size_t)runs);
+    b->all = median_of(all, (size_t)runs);
+    b->decode = median_of(decode, (size_t)runs);
     return FATHOM_OK;
 }
 

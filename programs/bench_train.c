@@ -1,10 +1,10 @@
 /* fathom bench train: whole steps on random tokens and weights, beside the machine's peak measured
  * between them */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "backend/profile.h"
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "device_options.h"
@@ -114,16 +114,6 @@ static fathom_status bench_step(struct bench *b, struct error *err) {
     return trainer_finish(b->trainer, 1e-4, 1e-3, &metrics, err);
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int64_t count) {
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    return values[count / 2];
-}
-
 static fathom_status bench_run(struct bench *b, struct error *err) {
     TRY(bench_step(b, err)); /* warms up */
     if (b->profile) profile_clear(b->profile);
@@ -142,7 +132,7 @@ static fathom_status print_profile(struct bench *b, FILE *out, struct error *err
     struct profiled_steps steps = {.steps = b->options->steps};
     if (!b->profile) return FATHOM_OK;
     for (int64_t i = 0; i < steps.steps; i++) steps.seconds += b->seconds[i];
-    steps.flops_per_second = median(b->peaks, steps.steps);
+    steps.flops_per_second = median_of(b->peaks, (size_t)steps.steps);
     /* a byte copied is read and written */
     steps.bytes_per_second = l->read_bytes > 2 * l->copy_bytes ? l->read_bytes : 2 * l->copy_bytes;
     fprintf(out, "bounds: %.1f GFLOP/s, %.1f GB/s of memory\n", steps.flops_per_second * 1e-9,
@@ -154,7 +144,8 @@ static void bench_print(struct bench *b, FILE *out) {
     const struct bench_options *o = b->options;
     double flops = model_train_flops(&b->model->params, &b->model->config, o->length);
     double tokens = (double)(o->batch * o->length);
-    double seconds = median(b->seconds, o->steps), peak = median(b->peaks, o->steps);
+    double seconds = median_of(b->seconds, (size_t)o->steps),
+           peak = median_of(b->peaks, (size_t)o->steps);
     double rate = tokens * flops / seconds;
     if (o->json) {
         fprintf(out,

@@ -1,9 +1,9 @@
 #include "cpu/peak.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/peak_kernels.h"
@@ -38,16 +38,6 @@ static const struct kernels *find_kernels(const struct device *device) {
     for (int isa = 0; isa < CPU_ISA_COUNT; isa++)
         if (strcmp(device->isa, cpu_isa_name((enum cpu_isa)isa)) == 0) return &kernels_of[isa];
     return NULL;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int count) {
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    return values[count / 2];
 }
 
 /* ---- multiply-adds ---- */
@@ -96,7 +86,7 @@ double cpu_peak_flops(struct device *device, enum dtype operands) {
     const bool is_bf16 = operands == DTYPE_BF16 && kernels->bf16.run;
     for (int i = 0; i < 3; i++)
         rates[i] = fma_rate(device, is_bf16 ? &kernels->bf16 : &kernels->f32, false);
-    return median(rates, 3);
+    return median_of(rates, (size_t)3);
 }
 
 /* ---- memory ---- */
@@ -124,7 +114,7 @@ static double memory_rate(struct pool *pool, struct memory_work *work) {
         pool_run(pool, READ_TILES, memory_tile, work);
         rates[i] = clock_rate(READ_BYTES, clock_since(begin));
     }
-    return median(rates, SAMPLES);
+    return median_of(rates, (size_t)SAMPLES);
 }
 
 static fathom_status measure_memory(struct device *device, const struct kernels *kernels,
@@ -152,10 +142,10 @@ fathom_status cpu_measure(struct device *device, struct device_limits *limits, s
         one[i] = fma_rate(device, &kernels->f32, true);
         all[i] = fma_rate(device, &kernels->f32, false);
     }
-    limits->flops_one_thread = median(one, SAMPLES);
-    limits->flops = median(all, SAMPLES);
+    limits->flops_one_thread = median_of(one, (size_t)SAMPLES);
+    limits->flops = median_of(all, (size_t)SAMPLES);
     for (int i = 0; i < SAMPLES && kernels->bf16.run; i++)
         all[i] = fma_rate(device, &kernels->bf16, false);
-    limits->flops_bf16 = kernels->bf16.run ? median(all, SAMPLES) : 0;
+    limits->flops_bf16 = kernels->bf16.run ? median_of(all, (size_t)SAMPLES) : 0;
     return measure_memory(device, kernels, limits, err);
 }
