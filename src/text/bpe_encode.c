@@ -1,5 +1,6 @@
 /* BPE of one piece: apply the merge of lowest rank, the leftmost of equals, until none applies.
- * Short pieces scan; long ones keep the candidate merges in a heap, so the time is n log n. */
+ * Short pieces scan; long ones keep the candidate merges in a heap, so the time is n log n. Where
+ * the result is the same, characters are merged first (characters_first.c). */
 #include <string.h>
 
 #include "base/file.h"
@@ -7,9 +8,9 @@
 #include "text/tokenizer_data.h"
 
 enum {
-    SCAN_LIMIT = 48,       /* symbols up to which scanning beats the heap */
-    CACHE_SLOTS = 1 << 15, /* words; direct-mapped */
-    CACHE_WORD = 16,       /* bytes of a word that is cached */
+    SCAN_BYTES = 3 * BPE_SCAN_LIMIT, /* of a piece that may have no more symbols than that */
+    CACHE_SLOTS = 1 << 15,           /* words; direct-mapped */
+    CACHE_WORD = 16,                 /* bytes of a word that is cached */
     CACHE_IDS = 11,
 };
 
@@ -94,26 +95,40 @@ void token_list_free(struct token_list *list) {
 
 /* ---- short pieces ---- */
 
-/* Merges ids[0..count) in place; returns the new count. */
-static size_t merge_scan(const struct tokenizer *t, int32_t *ids, size_t count) {
-    int32_t ranks[SCAN_LIMIT], results[SCAN_LIMIT];
-    for (size_t i = 0; i + 1 < count; i++)
-        ranks[i] = tokenizer_merge_rank(t, ids[i], ids[i + 1], &results[i]);
-    while (count > 1) {
-        size_t best = count;
-        for (size_t i = 0; i + 1 < count; i++)
-            if (ranks[i] >= 0 && (best == count || ranks[i] < ranks[best])) best = i;
-        if (best == count) break;
-        ids[best] = results[best];
+/* A symbol of a short piece, and the merge with the one behind it. */
+struct short_symbol {
+    int32_t id, result;
+    uint32_t rank; /* NO_MERGE: none */
+};
+#define NO_MERGE UINT32_MAX
+
+static void find_merge(const struct tokenizer *t, struct short_symbol *s) {
+    s[0].rank = (uint32_t)tokenizer_merge_rank(t, s[0].id, s[1].id, &s[0].result);
+}
+
+static size_t first_merge(const struct short_symbol *s, size_t count) {
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++) best = s[i].rank < s[best].rank ? i : best;
+    return best;
+}
+
+size_t bpe_merge_scan(const struct tokenizer *t, int32_t *ids, size_t count) {
+    struct short_symbol s[BPE_SCAN_LIMIT];
+    if (count == 0) return 0;
+    for (size_t i = 0; i < count; i++) s[i].id = ids[i];
+    for (size_t i = 0; i + 1 < count; i++) find_merge(t, &s[i]);
+    s[count - 1].rank = NO_MERGE;
+    for (;;) {
+        size_t best = first_merge(s, count);
+        if (s[best].rank == NO_MERGE) break;
+        s[best].id = s[best].result;
         count--;
-        memmove(ids + best + 1, ids + best + 2, (count - best - 1) * sizeof *ids);
-        memmove(ranks + best + 1, ranks + best + 2, (count - best - 1) * sizeof *ranks);
-        memmove(results + best + 1, results + best + 2, (count - best - 1) * sizeof *results);
-        if (best > 0)
-            ranks[best - 1] = tokenizer_merge_rank(t, ids[best - 1], ids[best], &results[best - 1]);
-        if (best + 1 < count)
-            ranks[best] = tokenizer_merge_rank(t, ids[best], ids[best + 1], &results[best]);
+        for (size_t i = best + 1; i < count; i++) s[i] = s[i + 1];
+        s[best].rank = NO_MERGE;
+        if (best > 0) find_merge(t, &s[best - 1]);
+        if (best + 1 < count) find_merge(t, &s[best]);
     }
+    for (size_t i = 0; i < count; i++) ids[i] = s[i].id;
     return count;
 }
 
@@ -188,14 +203,15 @@ static fathom_status encode_long(struct encoder *e, const unsigned char *bytes, 
                                  struct token_list *out, struct error *err) {
     if (size > INT32_MAX / 4)
         RAISE(FATHOM_UNSUPPORTED, "a word of %zu bytes is too long to encode", size);
-    TRY(long_reserve(e, size, err));
     TRY(list_reserve(out, size, err));
+    int32_t *ids = out->ids + out->count;
+    const size_t count = characters_first_begin(e->tokenizer, bytes, size, ids);
+    TRY(long_reserve(e, count, err));
     e->heap_count = 0;
-    for (size_t i = 0; i < size; i++)
-        e->symbols[i] = (struct symbol){.id = e->tokenizer->byte_id[bytes[i]],
-                                        .previous = (int32_t)i - 1,
-                                        .next = i + 1 < size ? (int32_t)i + 1 : -1};
-    for (size_t i = 0; i < size; i++) push_pair(e, (int32_t)i);
+    for (size_t i = 0; i < count; i++)
+        e->symbols[i] = (struct symbol){
+            .id = ids[i], .previous = (int32_t)i - 1, .next = i + 1 < count ? (int32_t)i + 1 : -1};
+    for (size_t i = 0; i < count; i++) push_pair(e, (int32_t)i);
     merge_heap(e);
     for (int32_t i = 0; i >= 0; i = e->symbols[i].next) out->ids[out->count++] = e->symbols[i].id;
     return FATHOM_OK;
@@ -239,14 +255,15 @@ static bool is_same_word(const struct cached_word *a, const struct cached_word *
 /* A piece that no cache knows. */
 static fathom_status merge_piece(struct encoder *e, const unsigned char *bytes, size_t size,
                                  struct token_list *out, struct error *err) {
-    int32_t ids[SCAN_LIMIT];
+    int32_t ids[SCAN_BYTES];
     if (e->tokenizer->ignore_merges) {
         int32_t whole = tokenizer_ordinary(e->tokenizer, bytes, size);
         if (whole >= 0) return token_list_add(out, whole, err);
     }
-    if (size > SCAN_LIMIT) return encode_long(e, bytes, size, out, err);
-    for (size_t i = 0; i < size; i++) ids[i] = e->tokenizer->byte_id[bytes[i]];
-    size_t count = merge_scan(e->tokenizer, ids, size);
+    if (size > SCAN_BYTES) return encode_long(e, bytes, size, out, err);
+    size_t count = characters_first_begin(e->tokenizer, bytes, size, ids);
+    if (count > BPE_SCAN_LIMIT) return encode_long(e, bytes, size, out, err);
+    count = bpe_merge_scan(e->tokenizer, ids, count);
     TRY(list_reserve(out, count, err));
     memcpy(out->ids + out->count, ids, count * sizeof *ids);
     out->count += count;

@@ -33,6 +33,8 @@ void tokenizer_free(struct tokenizer *t) {
     mem_free(t->flags);
     mem_free(t->merges);
     mem_free(t->pairs);
+    mem_free(t->pair_filter);
+    mem_free(t->characters);
     mem_free(t->token_slots);
     added_list_free(&t->added[0]);
     added_list_free(&t->added[1]);
@@ -84,20 +86,32 @@ static size_t table_size(size_t count) {
     return size;
 }
 
-static size_t pair_slot(uint64_t pair, size_t mask) {
+static uint64_t pair_hash(uint64_t pair) {
     uint64_t h = pair * 0x9e3779b97f4a7c15u;
-    return (size_t)(h ^ h >> 32) & mask;
+    return h ^ h >> 32;
+}
+
+/* Another part of the hash than the table's. */
+static size_t filter_bit(const struct tokenizer *t, uint64_t hash) {
+    return (size_t)(hash >> 24) & t->filter_mask;
 }
 
 static fathom_status make_pairs(struct tokenizer *t, struct error *err) {
-    size_t size = table_size(t->merge_count);
+    enum { FILTER_BITS = 8 /* a pair, at least */, WORD_BITS = 64 };
+    size_t size = table_size(t->merge_count), bits = WORD_BITS;
+    while (bits < FILTER_BITS * t->merge_count) bits *= 2;
     TRY(mem_new_raw((void **)&t->pairs, size, sizeof *t->pairs, "the merges", err));
+    TRY(MEM_NEW(&t->pair_filter, bits / WORD_BITS, "the merges", err));
     memset(t->pairs, 0xff, size * sizeof *t->pairs);
     t->pair_mask = size - 1;
+    t->filter_mask = bits - 1;
     for (size_t rank = 0; rank < t->merge_count; rank++) {
         const struct merge *m = &t->merges[rank];
-        uint64_t pair = (uint64_t)(uint32_t)m->left << 32 | (uint32_t)m->right;
-        size_t at = pair_slot(pair, t->pair_mask);
+        const uint64_t pair = (uint64_t)(uint32_t)m->left << 32 | (uint32_t)m->right;
+        const uint64_t hash = pair_hash(pair);
+        const size_t bit = filter_bit(t, hash);
+        size_t at = (size_t)hash & t->pair_mask;
+        t->pair_filter[bit / WORD_BITS] |= (uint64_t)1 << bit % WORD_BITS;
         while (t->pairs[at].pair != UINT64_MAX && t->pairs[at].pair != pair)
             at = (at + 1) & t->pair_mask;
         /* said twice: the last rank counts, as with Hugging Face */
@@ -108,8 +122,11 @@ static fathom_status make_pairs(struct tokenizer *t, struct error *err) {
 
 int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t right,
                              int32_t *result) {
-    uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    size_t at = pair_slot(pair, t->pair_mask);
+    const uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    const uint64_t hash = pair_hash(pair);
+    const size_t bit = filter_bit(t, hash);
+    if (!(t->pair_filter[bit / 64] >> bit % 64 & 1)) return -1;
+    size_t at = (size_t)hash & t->pair_mask;
     while (t->pairs[at].pair != pair) {
         if (t->pairs[at].pair == UINT64_MAX) return -1;
         at = (at + 1) & t->pair_mask;
@@ -200,6 +217,7 @@ fathom_status tokenizer_finish(struct tokenizer *t, const char *what, struct err
             RAISE(FATHOM_BAD_INPUT,
                   "%s: no token for byte 0x%02x, so not every text can be encoded", what, byte);
     }
+    TRY(characters_first_make(t, err));
     TRY(added_list_make(&t->added[0], t, false, what, err));
     TRY(added_list_make(&t->added[1], t, true, what, err));
     return make_hash(t, err);

@@ -42,6 +42,13 @@ struct added_list {
     struct text normalized; /* of the tokens, where there is a normalizer */
 };
 
+/* characters_first.c: which characters may be merged before all else. */
+enum { CHARACTERS_FIRST = 0x10000 };
+struct characters_first {
+    uint8_t risky[256][256 / 8];      /* bit set by the bytes before and behind a border */
+    int32_t tokens[CHARACTERS_FIRST]; /* that a character becomes; -1: several */
+};
+
 struct tokenizer {
     struct pretokenizer *pretokenizer;
     struct normalizer *normalizer;  /* NULL: none */
@@ -59,6 +66,10 @@ struct tokenizer {
     size_t merge_count;
     struct merge_slot *pairs;
     size_t pair_mask;
+    uint64_t
+        *pair_filter; /* bits, one of which is set by each pair: small, so that it stays near */
+    size_t filter_mask;
+    struct characters_first *characters; /* NULL: none may */
     int32_t *token_slots; /* open addressing by token bytes; -1: empty; added tokens not in it */
     size_t token_mask;
     struct added_list added[2]; /* matched first: not normalized; then: normalized */
@@ -100,6 +111,16 @@ fathom_status tokenizer_set_affixes(struct tokenizer *t, int32_t before, int32_t
 /* rank of a pair, or -1; *result its token. */
 int32_t tokenizer_merge_rank(const struct tokenizer *t, int32_t left, int32_t right,
                              int32_t *result);
+/* Merges ids[0..count) in place, the merge of lowest rank first; returns the new count. For few:
+ * the time is their square. count <= BPE_SCAN_LIMIT. */
+enum { BPE_SCAN_LIMIT = 48 };
+size_t bpe_merge_scan(const struct tokenizer *t, int32_t *ids, size_t count);
+/* Makes t->characters where the merges allow it. After the merges and the tables. */
+fathom_status characters_first_make(struct tokenizer *t, struct error *err);
+/* The ids that merging begins with, ids[size]: of the bytes, or of characters that are merged
+ * already; returns how many. */
+size_t characters_first_begin(const struct tokenizer *t, const unsigned char *bytes, size_t size,
+                              int32_t *ids);
 /* Ordinary token of these bytes, or -1. */
 int32_t tokenizer_ordinary(const struct tokenizer *t, const void *bytes, size_t size);
 /* The added tokens without TOKEN_NORMALIZED, for t->added[0], and then those with it, as the
