@@ -95,8 +95,8 @@ sweep "data build --force" makes shards other \
 sweep "init" makes init "" init --config nano --tokenizer tok --out made.jsonl
 
 # ---- a building with checkpoints ----
-needs "small documents" data synth --mix sums=1 --words builtin --bytes 2M --out many.jsonl
-building=(--tokenizer tok --dedup near --heldout 0.05 --shard-tokens 60K)
+needs "small documents" data synth --mix sums=1 --words builtin --bytes 1M --out many.jsonl
+building=(--tokenizer tok --dedup exact --heldout 0.05 --shard-tokens 60K)
 needs "data build without a fault" data build "${building[@]}" --out whole-many many.jsonl
 builds() { # KIND N
     rm -rf made made.building
