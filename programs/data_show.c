@@ -211,7 +211,7 @@ static void write_counts(const struct shown *s, struct text *out) {
 /* Documents by their tokens, in powers of two. */
 static fathom_status write_lengths(const struct shown *s, struct text *out, struct error *err) {
     enum { BUCKETS = 48, BAR = 40 };
-    int64_t counts[BUCKETS] = {0}, most = 0;
+    int64_t counts[BUCKETS] = {0}, most = 1;
     int first = BUCKETS, last = -1;
     for (int split = 0; split < SHARD_SPLITS; split++)
         for (int64_t i = 0; i < shard_set_documents(s->sets[split]); i++) {

@@ -403,9 +403,10 @@ static fathom_status measure_runs(struct measurer *m, const struct measure_rules
     for (int i = MEASURE_TOP_2; i <= MEASURE_REPEATED_10; i++) {
         if (!rules->is_ruled[i]) continue;
         TRY(tally_start(&m->tally, words->count, err));
-        double bytes = i <= MEASURE_TOP_4
-                           ? top_bytes(m, words, (size_t)(i - MEASURE_TOP_2 + 2))
-                           : repeated_bytes(m, words, (size_t)(i - MEASURE_REPEATED_5 + 5));
+        const bool is_top = i <= MEASURE_TOP_4;
+        const int n = is_top ? i - MEASURE_TOP_2 + 2 : i - MEASURE_REPEATED_5 + 5;
+        double bytes =
+            is_top ? top_bytes(m, words, (size_t)n) : repeated_bytes(m, words, (size_t)n);
         m->values[i] = share(bytes, all);
     }
     return FATHOM_OK;
