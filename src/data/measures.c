@@ -47,7 +47,7 @@ const char *measure_name(enum measure measure) { return names[measure]; }
 static const struct {
     const char *name, *rules;
 } sets[] = {
-    /* Rae et al. 2021, tables A1 and the text above it. */
+    /* Rae et al. 2021, appendix A.1.1 and table A1. */
     {"gopher",
      "words=50:100000 word-length=3:10 symbols=:0.1 bullets=:0.9 ellipses=:0.3 alphabetic=0.8: "
      "stop-words=2: repeated-lines=:0.3 repeated-paragraphs=:0.3 repeated-line-bytes=:0.2 "
