@@ -251,7 +251,7 @@ static fathom_status run_building(struct building *b, struct command *command,
     if (status == FATHOM_OK) {
         print_dropped(command->log, o->out, &b->result);
         print_result(command->log, o->out, &b->result, clock_since(begin));
-    } else if (path_exists(b->workplace) && status != FATHOM_EXISTS) {
+    } else if (build_has_state(b->workplace) && status != FATHOM_EXISTS) {
         log_line(command->log, LOG_INFO,
                  "%s has what is done; go on with: fathom data build --resume --out %s",
                  b->workplace, o->out);

@@ -346,6 +346,7 @@ static fathom_status builder_open(struct builder *b, const char *directory,
                          json_integer(json_member(unfinished, "checkpoints")), err));
     if (unfinished) TRY(go_on(b, unfinished, err));
     if (!b->workplace) return FATHOM_OK;
+    if (!unfinished) TRY(build_record_stamp(b->record, err));
     return clean_history_log(b->history, build_record_seen(b->record), err);
 }
 
@@ -376,6 +377,7 @@ static void builder_close(struct builder *b) {
 
 /* What stands beside the shards, and the shards. */
 static fathom_status commit(struct builder *b, struct error *err) {
+    TRY(shard_writer_cut(b->writer, err)); /* what is large, while there is a state to go on from */
     TRY(build_record_commit(b->record, b->options->settings, err));
     struct shard_writer *writer = b->writer;
     b->writer = NULL;
@@ -419,11 +421,12 @@ static fathom_status open_workplace(struct builder *b, const char *directory, st
     return is_there ? empty_workplace(b, err) : FATHOM_OK;
 }
 
-/* Whether what stands in the workplace is worth keeping after a failure. */
+/* Whether what stands in the workplace is worth keeping after a failure: it can be gone on with,
+ * and the failure is not one that would come again. */
 static bool is_worth_keeping(const struct builder *b, fathom_status status) {
-    if (b->options->unfinished) return true;
-    return b->progress.checkpoints > 0 &&
-           (status == FATHOM_INTERRUPTED || status == FATHOM_IO || status == FATHOM_NO_MEMORY);
+    if (!build_has_state(b->workplace)) return false;
+    return b->options->unfinished || status == FATHOM_INTERRUPTED || status == FATHOM_IO ||
+           status == FATHOM_NO_MEMORY;
 }
 
 static fathom_status build(struct builder *b, const char *directory,

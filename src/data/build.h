@@ -47,6 +47,8 @@ bool build_is_heldout(const char *bytes, size_t size, double share, uint64_t see
 
 /* "DIRECTORY.building": where a dataset is built that can be gone on with (mem_free). */
 fathom_status build_workplace(char **out, const char *directory, struct error *err);
+/* Whether a building can be gone on with there. */
+bool build_has_state(const char *workplace);
 /* What an unfinished building has recorded there, for json_free: among others "settings" and
  * "inputs", a list of objects with "file". FATHOM_IO where there is none. */
 fathom_status build_unfinished(json_node **state, const char *workplace, struct error *err);

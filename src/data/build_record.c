@@ -19,6 +19,7 @@ struct build_record {
     char *directory;
     struct part_log *logs[LOGS];
     struct build_result *inputs; /* [doc_reader_files] */
+    struct path_stamp *stamps;   /* [doc_reader_files] */
 };
 
 static const char *log_name(int log) {
@@ -36,6 +37,8 @@ fathom_status build_record_new(struct build_record **out, const char *directory,
     fathom_status status = string_copy(&r->directory, directory, err);
     if (status == FATHOM_OK)
         status = MEM_NEW(&r->inputs, doc_reader_files(reader), "the record of a dataset", err);
+    if (status == FATHOM_OK)
+        status = MEM_NEW(&r->stamps, doc_reader_files(reader), "the record of a dataset", err);
     for (int i = 0; i < LOGS && status == FATHOM_OK; i++)
         status = part_log_open(&r->logs[i], directory, log_name(i), checkpoints, err);
     if (status == FATHOM_OK)
@@ -50,6 +53,7 @@ void build_record_free(struct build_record *r) {
     for (int i = 0; i < LOGS; i++) part_log_close(r->logs[i]);
     mem_free(r->directory);
     mem_free(r->inputs);
+    mem_free(r->stamps);
     mem_free(r);
 }
 
@@ -227,26 +231,27 @@ static fathom_status read_result(struct build_result *result, const json_node *l
     return FATHOM_OK;
 }
 
-static fathom_status write_inputs_state(struct text *out, const struct build_record *r,
-                                        struct error *err) {
-    for (size_t i = 0; i < doc_reader_files(r->reader); i++) {
-        const char *path = doc_reader_path(r->reader, i);
-        struct path_stamp stamp;
-        TRY(path_stamp_of(&stamp, path, err));
-        text_printf(out, "%s\n    {\"file\": ", i ? "," : "");
-        json_write_string(out, path, strlen(path));
-        text_printf(out,
-                    ", \"size\": %" PRId64 ", \"changed\": %" PRId64 ", \"counts\": ", stamp.size,
-                    stamp.changed);
-        write_result(out, &r->inputs[i]);
-        text_append_string(out, "}");
-    }
+fathom_status build_record_stamp(struct build_record *r, struct error *err) {
+    for (size_t i = 0; i < doc_reader_files(r->reader); i++)
+        TRY(path_stamp_of(&r->stamps[i], doc_reader_path(r->reader, i), err));
     return FATHOM_OK;
 }
 
-static fathom_status write_state(struct text *out, const struct build_record *r,
-                                 const struct build_progress *p, const struct shard_writer *writer,
-                                 const char *settings, struct error *err) {
+static void write_inputs_state(struct text *out, const struct build_record *r) {
+    for (size_t i = 0; i < doc_reader_files(r->reader); i++) {
+        const char *path = doc_reader_path(r->reader, i);
+        text_printf(out, "%s\n    {\"file\": ", i ? "," : "");
+        json_write_string(out, path, strlen(path));
+        text_printf(out, ", \"size\": %" PRId64 ", \"changed\": %" PRId64 ", \"counts\": ",
+                    r->stamps[i].size, r->stamps[i].changed);
+        write_result(out, &r->inputs[i]);
+        text_append_string(out, "}");
+    }
+}
+
+static void write_state(struct text *out, const struct build_record *r,
+                        const struct build_progress *p, const struct shard_writer *writer,
+                        const char *settings) {
     text_printf(out, "{\n  \"format\": \"fathom build state\",\n  \"version\": %d,\n",
                 STATE_VERSION);
     text_printf(out, "  \"settings\": %s,\n  \"read\": %" PRIu64 ",\n", settings ? settings : "{}",
@@ -256,11 +261,10 @@ static fathom_status write_state(struct text *out, const struct build_record *r,
     text_printf(out, "  \"checkpoints\": %" PRId64 ",\n  \"counts\": ", p->checkpoints);
     write_result(out, &p->result);
     text_append_string(out, ",\n  \"inputs\": [");
-    TRY(write_inputs_state(out, r, err));
+    write_inputs_state(out, r);
     text_append_string(out, "\n  ],\n  \"shards\": ");
     shard_writer_describe(writer, out);
     text_append_string(out, "}\n");
-    return FATHOM_OK;
 }
 
 fathom_status build_record_checkpoint(struct build_record *r, struct build_progress *p,
@@ -269,8 +273,8 @@ fathom_status build_record_checkpoint(struct build_record *r, struct build_progr
     struct text text = {0};
     for (int i = 0; i < LOGS; i++) TRY(part_log_cut(r->logs[i], err));
     p->checkpoints++;
-    fathom_status status = write_state(&text, r, p, writer, settings, err);
-    if (status == FATHOM_OK) status = write_file(r, STATE_NAME, &text, err);
+    write_state(&text, r, p, writer, settings);
+    fathom_status status = write_file(r, STATE_NAME, &text, err);
     text_free(&text);
     return status;
 }
@@ -278,9 +282,9 @@ fathom_status build_record_checkpoint(struct build_record *r, struct build_progr
 static fathom_status restore_input(struct build_record *r, size_t i, const json_node *input,
                                    const char *what, struct error *err) {
     const char *path = doc_reader_path(r->reader, i), *recorded = "";
-    struct path_stamp stamp;
     TRY(json_need_string(input, "file", &recorded, what, err));
-    TRY(path_stamp_of(&stamp, path, err));
+    TRY(path_stamp_of(&r->stamps[i], path, err));
+    const struct path_stamp stamp = r->stamps[i];
     if (strcmp(path, recorded) != 0 || stamp.size != json_integer(json_member(input, "size")) ||
         stamp.changed != json_integer(json_member(input, "changed")))
         RAISE(FATHOM_BAD_INPUT, "%s: changed since the building began; begin anew (--force)", path);
@@ -305,6 +309,13 @@ fathom_status build_record_restore(struct build_record *r, const json_node *stat
     p->checkpoints = json_integer(json_member(state, "checkpoints"));
     TRY(read_result(&p->result, json_member(state, "counts"), STATE_NAME, err));
     return shard_writer_restore(writer, json_member(state, "shards"), STATE_NAME, err);
+}
+
+bool build_has_state(const char *workplace) {
+    char *path = NULL;
+    bool has = path_join(&path, workplace, STATE_NAME, NULL) == FATHOM_OK && path_exists(path);
+    mem_free(path);
+    return has;
 }
 
 fathom_status build_unfinished(json_node **state, const char *workplace, struct error *err) {

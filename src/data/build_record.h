@@ -32,6 +32,8 @@ fathom_status build_record_drop(struct build_record *record, struct origin origi
                                 const struct judgement *judgement, const char *fault,
                                 struct error *err);
 
+/* Notes the inputs' sizes and times as they are before reading, for the checkpoints. */
+fathom_status build_record_stamp(struct build_record *record, struct error *err);
 /* Writes state.json, from which build_record_restore goes on: all so far is on the disk, the
  * writer's shards cut. Counts the checkpoint. */
 fathom_status build_record_checkpoint(struct build_record *record, struct build_progress *progress,

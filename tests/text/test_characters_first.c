@@ -97,16 +97,7 @@ static void other_vocabularies_begin_with_bytes(void) {
     enum { COUNT = 259 };
     const char *tokens[COUNT];
     size_t sizes[COUNT];
-    for (int id = 0; id < COUNT; id++) {
-        struct text text = {0};
-        const char byte = (char)id;
-        if (id < 256)
-            token_spell(&byte, 1, &text);
-        else
-            text_append_string(&text, others[id - 256]);
-        tokens[id] = harness_keep(text.data);
-        sizes[id] = text.size;
-    }
+    trained_byte_tokens(tokens, sizes, others, COUNT - 256);
     for (int i = 0; i < 4; i++) {
         struct tokenizer *t = NULL;
         const struct tokenizer_arrays a = {.count = COUNT,

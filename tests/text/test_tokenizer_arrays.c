@@ -71,17 +71,8 @@ static const char *merges[] = {"a b", "ab a"};
 /* The bytes, ab, aba, <s> and <more>. */
 static struct tokenizer_arrays small(void) {
     static const char *const others[] = {"ab", "aba", "<s>", "<more>"};
-    for (int id = 0; id < COUNT; id++) {
-        struct text text = {0};
-        const char byte = (char)id;
-        if (id < 256)
-            token_spell(&byte, 1, &text);
-        else
-            text_append_string(&text, others[id - 256]);
-        tokens[id] = harness_keep(text.data);
-        sizes[id] = text.size;
-        types[id] = GGUF_TOKEN_NORMAL;
-    }
+    trained_byte_tokens(tokens, sizes, others, COUNT - 256);
+    for (int id = 0; id < COUNT; id++) types[id] = GGUF_TOKEN_NORMAL;
     types[258] = GGUF_TOKEN_CONTROL;
     types[259] = GGUF_TOKEN_USER_DEFINED;
     return (struct tokenizer_arrays){.count = COUNT,

@@ -41,6 +41,20 @@ struct token_list trained_encode(const struct tokenizer *t, const char *text, si
     return ids;
 }
 
+void trained_byte_tokens(const char **tokens, size_t *sizes, const char *const *others,
+                         size_t count) {
+    for (size_t id = 0; id < 256 + count; id++) {
+        struct text text = {0};
+        const char byte = (char)id;
+        if (id < 256)
+            token_spell(&byte, 1, &text);
+        else
+            text_append_string(&text, others[id - 256]);
+        tokens[id] = harness_keep(text.data);
+        sizes[id] = text.size;
+    }
+}
+
 /* A string that the test keeps: a token's bytes, or their byte-level spelling. */
 static const char *spelled(const struct tokenizer *t, int32_t id, bool is_plain, size_t *size) {
     struct text text = {0};

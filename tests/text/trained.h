@@ -18,6 +18,9 @@ struct tokenizer *trained_on_sample(int32_t vocab);
 /* The ids of a text; failure ends the test. token_list_free. */
 struct token_list trained_encode(const struct tokenizer *t, const char *text, size_t size,
                                  bool parse_added);
+/* tokens[256 + count] and sizes: the bytes in their spelling, and then the others. */
+void trained_byte_tokens(const char **tokens, size_t *sizes, const char *const *others,
+                         size_t count);
 /* The tokenizer that comes of its arrays, as they are written into GGUF files, with pre-tokenizer
  * `pre`; a bos is added before texts. */
 struct tokenizer *trained_through_arrays(const struct tokenizer *t, const char *pre);
